@@ -1,0 +1,1 @@
+"""Image sets: cards, readers, and the pixel side of protocols."""

@@ -1,0 +1,1 @@
+"""Pure functions and mergeable states; knows neither files nor the engine."""

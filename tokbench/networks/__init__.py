@@ -1,0 +1,1 @@
+"""Feature networks behind one interface, each with a pinned source of weights."""

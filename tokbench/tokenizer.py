@@ -1,0 +1,129 @@
+"""What a visual tokenizer is to tokbench: a spec, `encode`, `decode`, and optional capabilities.
+
+The protocol is structural: an adapter inherits nothing. The harness owns everything around it: reading, resizing,
+padding, clamping, rounding to uint8, serialising the codes and counting their bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["discrete", "continuous", "codec"]
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """What is known of a tokenizer before its weights are loaded.
+
+    Attributes:
+        name: the name used on the command line, e.g. ``vq-conv-f8``.
+        kind: ``discrete`` (ids from codebooks), ``continuous`` (float latents) or ``codec`` (bytes, or sample values
+            that are no codebook entries).
+        vocab: entries of each codebook (ids lie in ``[0, vocab)``); None for bytes and latents.
+        codebooks: how many ids share one position; when above 1, `Codes.ids` is ``[n, codebooks, *positions]``.
+        tokens: ids (or latent positions) of one image at `resolution`; None when it varies.
+        resolution: side in pixels the tokenizer was made for; None when any size will do.
+        stride: image sides must be multiples of this; the protocol pads or refuses.
+        description: one line for `tokbench list`.
+        license: SPDX expression of code and weights.
+        source: where it comes from (URL, paper, repository).
+        revision: version of code and weights, part of the result key.
+        trained_on: names of image sets it was fitted on, so that evaluation can flag or avoid them.
+        deterministic: False for tokenizers that draw random numbers; those get a seed per image batch.
+        options: adapter-specific settings of this variant, from the header.
+    """
+
+    name: str
+    kind: Kind
+    vocab: int | None = None
+    codebooks: int = 1
+    tokens: int | None = None
+    resolution: int | None = None
+    stride: int = 1
+    description: str = ""
+    license: str = ""
+    source: str = ""
+    revision: str = "1"
+    trained_on: tuple[str, ...] = ()
+    deterministic: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What `encode` returns for a batch of n images; exactly one of the three forms is set.
+
+    Attributes:
+        ids: integer tensor ``[n, *positions]``, or ``[n, codebooks, *positions]`` when the spec has several codebooks.
+        latents: floating tensor ``[n, *shape]``; its dtype decides the bits it costs.
+        payloads: n byte strings, for codecs; every byte counts.
+    """
+
+    ids: Tensor | None = None
+    latents: Tensor | None = None
+    payloads: tuple[bytes, ...] | None = None
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """The contract every adapter fulfils."""
+
+    spec: TokenSpec
+
+    def encode(self, images: Tensor) -> Codes:
+        """Turn images into codes.
+
+        Args:
+            images: float32 ``[n, 3, h, w]`` in [0, 1], on the tokenizer's device, gradients off; h and w are
+                multiples of ``spec.stride``.
+
+        Returns:
+            Codes of the n images, in order. The same images give the same codes, whatever else is in the batch.
+        """
+        ...
+
+    def decode(self, codes: Codes) -> Tensor:
+        """Turn codes back into images.
+
+        Args:
+            codes: what `encode` returned, after a round trip through bytes; nothing else passes between the two.
+
+        Returns:
+            Floating ``[n, 3, h, w]``, nominally in [0, 1] (the harness clamps and rounds), of the encoded size.
+        """
+        ...
+
+
+@runtime_checkable
+class HasCodebook(Protocol):
+    """A tokenizer whose ids index vectors: needed to perturb tokens towards their neighbours (pFID)."""
+
+    def codebook(self) -> Tensor:
+        """Return the entries, float ``[vocab, dim]``, or ``[codebooks, vocab, dim]`` when there are several."""
+        ...
+
+
+@runtime_checkable
+class VariableLength(Protocol):
+    """A tokenizer whose codes can be cut short and still decoded."""
+
+    def lengths(self) -> tuple[int, ...]:
+        """Return the lengths `truncate` accepts, ascending; the last one is the full length."""
+        ...
+
+    def truncate(self, codes: Codes, length: int) -> Codes:
+        """Return the first `length` of the codes (tokens or quantiser levels), which `decode` accepts."""
+        ...
+
+
+CAPABILITIES: Mapping[str, type] = {"codebook": HasCodebook, "variable-length": VariableLength}
+
+
+def capabilities(tokenizer: object) -> tuple[str, ...]:
+    """Return the names of the capabilities that `tokenizer` has, sorted."""
+    return tuple(sorted(name for name, kind in CAPABILITIES.items() if isinstance(tokenizer, kind)))
