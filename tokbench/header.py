@@ -1,0 +1,133 @@
+"""The TOML header of an adapter file, read without running a line of it.
+
+The header is the inline-metadata block of PEP 723 (``# /// script`` … ``# ///``) with a ``[tool.tokbench]`` table:
+family-wide defaults, then one ``[[tool.tokbench.tokenizers]]`` per tokenizer. `docs/adapters.md` describes it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from tokbench.errors import BrokenPluginError
+from tokbench.tokenizer import Kind, TokenSpec
+from tokbench.weights import WeightFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BLOCK = re.compile(r"(?m)^# /// script[ \t]*\r?\n(?P<body>(?:^#(?: .*|)\r?\n)+?)^# ///[ \t]*$")
+_MAX_BYTES = 4 << 20
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One tokenizer that an adapter file offers: its spec and the weights it needs."""
+
+    spec: TokenSpec
+    weights: tuple[WeightFile, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an adapter file says of itself: the packages it needs and the tokenizers it offers."""
+
+    dependencies: tuple[str, ...]
+    variants: tuple[Variant, ...]
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of an adapter file; nothing is imported or executed.
+
+    Raises:
+        BrokenPluginError: the file cannot be read, has no header, or the header is not valid; names the key.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokenPluginError(f"adapter `{path.name}` cannot be read: {error}") from error
+    match = _BLOCK.search(text.replace("\r\n", "\n"))
+    if match is None:
+        raise BrokenPluginError(
+            f"adapter `{path.name}` has no `# /// script` header",
+            hint="docs/adapters.md shows one; a header makes a tokenizer listable without running its code",
+        )
+    body = "".join(line[2:] if line.startswith("# ") else line[1:] for line in match["body"].splitlines(keepends=True))
+    try:
+        toml = tomllib.loads(body)
+    except tomllib.TOMLDecodeError as error:
+        raise BrokenPluginError(f"adapter `{path.name}`: header is not TOML: {error}") from error
+    return _header(toml, path.name)
+
+
+def _header(toml: dict[str, Any], origin: str) -> Header:
+    table = toml.get("tool", {}).get("tokbench")
+    if not isinstance(table, dict) or not isinstance(table.get("tokenizers"), list) or not table["tokenizers"]:
+        raise BrokenPluginError(
+            f"adapter `{origin}`: header lists no tokenizer", hint="add a [[tool.tokbench.tokenizers]] table"
+        )
+    defaults = {key: value for key, value in table.items() if key not in {"tokenizers", "family"}}
+    variants = []
+    for entry in table["tokenizers"]:
+        if not isinstance(entry, dict):
+            raise BrokenPluginError(f"adapter `{origin}`: `tokenizers` must hold tables, got {entry!r}")
+        variants.append(_variant(defaults | entry, origin))
+    names = [variant.spec.name for variant in variants]
+    if len(set(names)) != len(names):
+        raise BrokenPluginError(f"adapter `{origin}`: a tokenizer name appears twice in its header")
+    dependencies = toml.get("dependencies", [])
+    if not isinstance(dependencies, list) or not all(isinstance(item, str) for item in dependencies):
+        raise BrokenPluginError(f"adapter `{origin}`: `dependencies` must be a list of strings")
+    return Header(tuple(dependencies), tuple(variants))
+
+
+def _variant(entry: dict[str, Any], origin: str) -> Variant:
+    where = f"adapter `{origin}`, tokenizer `{entry.get('name', '?')}`"
+    weights = tuple(_weight_file(item, where) for item in entry.pop("weights", []))
+    hints = get_type_hints(TokenSpec)
+    known = {field.name: field for field in fields(TokenSpec)}
+    for key, value in entry.items():
+        if key not in known:
+            raise BrokenPluginError(f"{where}: unknown key `{key}`", hint=f"known keys: {', '.join(known)}, weights")
+        if not _fits(value, hints[key]):
+            raise BrokenPluginError(f"{where}: `{key}` is {value!r}, expected {hints[key]}")
+    for name, field in known.items():
+        if name not in entry and field.default is MISSING and field.default_factory is MISSING:
+            raise BrokenPluginError(f"{where}: key `{name}` is missing")
+    if not _NAME.fullmatch(entry["name"]):
+        raise BrokenPluginError(f"{where}: a name uses letters, digits and . _ + - only")
+    if entry["kind"] not in get_args(Kind):
+        raise BrokenPluginError(f"{where}: `kind` is {entry['kind']!r}, expected one of {get_args(Kind)}")
+    if entry["kind"] == "discrete" and not entry.get("vocab"):
+        raise BrokenPluginError(f"{where}: a discrete tokenizer needs `vocab`")
+    if entry.get("stride", 1) < 1 or entry.get("codebooks", 1) < 1:
+        raise BrokenPluginError(f"{where}: `stride` and `codebooks` must be at least 1")
+    if "trained_on" in entry:
+        entry["trained_on"] = tuple(entry["trained_on"])
+    return Variant(TokenSpec(**entry), weights)
+
+
+def _fits(value: object, hint: object) -> bool:
+    """Say whether a TOML value can stand for a field of that type."""
+    plain: dict[object, type | tuple[type, ...]] = {str: str, int: int, bool: bool, Kind: str}
+    if hint in plain:
+        return isinstance(value, plain[hint]) and isinstance(value, bool) == (hint is bool)
+    if hint == int | None:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint == tuple[str, ...]:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, dict)
+
+
+def _weight_file(item: object, where: str) -> WeightFile:
+    if not isinstance(item, dict) or not {"name", "source"} <= item.keys():
+        raise BrokenPluginError(f"{where}: each of `weights` needs `name` and `source`, got {item!r}")
+    hints = get_type_hints(WeightFile)
+    for key, value in item.items():
+        if key not in hints or not _fits(value, hints[key]):
+            raise BrokenPluginError(f"{where}: `weights` has an unusable `{key}` = {value!r}")
+    return WeightFile(**item)

@@ -1,0 +1,158 @@
+"""Turns a catalog entry into a running tokenizer or network: finds weights, imports the adapter, builds it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tokbench.errors import AdapterError, ContractError, EvaluatorError, MissingPackageError, TokbenchError
+from tokbench.shipped import shipped
+from tokbench.weights import WeightFile, digest, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import ModuleType
+
+    import torch
+
+    from tokbench.catalog import TokenizerEntry
+    from tokbench.networks.base import Evaluator, Network
+    from tokbench.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What of a tokenizer or evaluator enters result keys.
+
+    Attributes:
+        code: SHA-256 of the adapter file, or "" for evaluators (their name stands for their definition).
+        weights: ``{weights name: SHA-256 of the file}``.
+    """
+
+    code: str
+    weights: dict[str, str]
+
+
+def weight_paths(files: Iterable[WeightFile], overrides: Mapping[str, Path]) -> dict[str, Path]:
+    """Find every weights file on this machine.
+
+    Raises:
+        WeightsMissingError: one is absent; says how to fetch it.
+        DigestError: one is not the pinned file.
+    """
+    return {file.name: resolve(file, overrides, shipped("adapters")) for file in files}
+
+
+def fingerprint(files: Iterable[WeightFile], overrides: Mapping[str, Path], code: Path | None = None) -> Fingerprint:
+    """Hash what decides the numbers: the adapter file and the weights in use.
+
+    Raises:
+        WeightsMissingError: a weights file is absent.
+        DigestError: a weights file is not the pinned one.
+    """
+    paths = weight_paths(files, overrides)
+    return Fingerprint(digest(code) if code else "", {name: digest(path) for name, path in sorted(paths.items())})
+
+
+def build_tokenizer(
+    entry: TokenizerEntry, *, device: torch.device, dtype: torch.dtype, overrides: Mapping[str, Path]
+) -> Tokenizer:
+    """Import the adapter and build one of its tokenizers.
+
+    Args:
+        entry: what the catalog found.
+        device: where it shall run.
+        dtype: the type its weights shall have.
+        overrides: ``--weights NAME=PATH``.
+
+    Raises:
+        WeightsMissingError: a weights file is absent.
+        MissingPackageError: a package that the adapter imports is absent.
+        ContractError: what `build` returned is not a tokenizer.
+        AdapterError: importing or building raised.
+    """
+    from tokbench.tokenizer import Tokenizer
+
+    assert entry.variant is not None
+    paths = weight_paths(entry.variant.weights, overrides)
+    try:
+        module = _module(entry)
+        tokenizer = module.build(entry.variant.spec, device=device, dtype=dtype, weights=paths)
+    except TokbenchError:
+        raise
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"tokenizer `{entry.name}` needs the package `{error.name}`", hint=f"pip install {error.name}"
+        ) from error
+    except Exception as error:
+        # Third-party code may raise anything; the run goes on without this tokenizer.
+        raise AdapterError(
+            f"tokenizer `{entry.name}` could not be built: {type(error).__name__}: {error}",
+            hint=f"`tokbench check {entry.name}` shows the traceback; the adapter is {entry.origin}",
+        ) from error
+    if not isinstance(tokenizer, Tokenizer):
+        raise ContractError(
+            f"tokenizer `{entry.name}`: build() returned {type(tokenizer).__name__}, "
+            "wanted an object with `spec`, `encode` and `decode`",
+            hint="tokbench.Tokenizer is the contract",
+        )
+    return tokenizer
+
+
+def build_network(
+    evaluator: Evaluator, *, device: torch.device, overrides: Mapping[str, Path]
+) -> Network:
+    """Load an evaluator network.
+
+    Raises:
+        MissingPackageError: a package it needs is absent; names the extra.
+        WeightsMissingError: its weights are absent.
+        EvaluatorError: loading raised.
+    """
+    require_packages(evaluator)
+    paths = weight_paths(evaluator.weights, overrides)
+    try:
+        return evaluator.load(paths, device)
+    except TokbenchError:
+        raise
+    except Exception as error:
+        raise EvaluatorError(
+            f"evaluator `{evaluator.name}` could not be loaded: {type(error).__name__}: {error}",
+            hint="`tokbench doctor` checks packages and weights",
+        ) from error
+
+
+def require_packages(evaluator: Evaluator) -> None:
+    """Check that what an evaluator imports is installed, without importing it.
+
+    Raises:
+        MissingPackageError: names the first absent package and the extra that brings it.
+    """
+    for package in evaluator.packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingPackageError(
+                f"evaluator `{evaluator.name}` needs the package `{package}`",
+                hint=f"pip install 'tokbench[{evaluator.extra}]'",
+            )
+
+
+def _module(entry: TokenizerEntry) -> ModuleType:
+    if entry.module:
+        return importlib.import_module(entry.module)
+    name = f"tokbench_adapter_{entry.path.stem}_{digest(entry.path)[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, entry.path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up by name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
