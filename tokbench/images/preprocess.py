@@ -75,8 +75,8 @@ def pad(canvas: Pixels, stride: int) -> Pixels:
 def restore(output: Pixels, prepared: Prepared) -> Pixels:
     """Turn what came back for a (padded) canvas into what is compared with ``prepared.reference``.
 
-    Cuts the padding of `pad` off, cuts the image out of the canvas, and where a protocol had scaled it, resizes it
-    back with Lanczos.
+    Cuts the padding of `pad` off, cuts the image out of the canvas, and if the protocol had scaled it
+    resizes it back with Lanczos.
 
     Args:
         output: uint8 ``[H', W', 3]`` with H' and W' at least the canvas's.

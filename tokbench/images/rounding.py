@@ -1,7 +1,7 @@
 """Between uint8 pixels and the floats that tokenizers see: one rule, half up, in both directions exact.
 
-Truncation, as several published evaluation scripts do it, lowers a reconstruction by half a level on average and
-drops 63 of the 256 levels even of a perfect one when images were scaled to [-1, 1]. Nothing here truncates.
+Truncation, as several published evaluation scripts do it, lowers a reconstruction by half a level on average,
+and drops 63 of the 256 levels even of a perfect one whose images were scaled to [-1, 1]. Nothing here does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def from_uint8(images: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> Tensor:
     """Turn floats into uint8 pixels: clamp to [0, 1], then ``floor(x * 255 + 0.5)``.
 
-    Half precision is widened to float32 first, because bfloat16 cannot hold 256 levels; float64 stays as it is.
+    Half precision is widened to float32 first, because bfloat16 cannot hold 256 levels; float64 is kept.
 
     Args:
         images: floating tensor of any shape, nominally in [0, 1], without NaN (the contract check's work).
