@@ -1,8 +1,21 @@
-"""Where weights come from and how they are found. Nothing here downloads unless `fetch` is called."""
+"""Where weights come from, how they are found and loaded. Nothing here downloads: that is `fetch`."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import importlib.util
+import os
+import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from tokbench.errors import DigestError, SetupError, WeightsMissingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -23,3 +36,177 @@ class WeightFile:
     sha256: str = ""
     size: int = 0
     license: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """The kind of source: ``shipped``, ``package``, ``https``, ``hub`` or ``pypi``."""
+        return self.source.partition(":")[0]
+
+    @property
+    def basename(self) -> str:
+        """File name at the source, kept in the cache."""
+        return PurePosixPath(self.source).name
+
+
+def cache_dir() -> Path:
+    """Return the folder of everything downloaded: ``$TOKBENCH_CACHE``, or the user's cache folder."""
+    chosen = os.environ.get("TOKBENCH_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("tokbench")
+
+
+def cache_path(file: WeightFile) -> Path:
+    """Return where `fetch` puts a file: ``<cache>/weights/<name>/<basename>``; it need not exist."""
+    return cache_dir() / "weights" / file.name / file.basename
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hex digits.
+
+    An unchanged file (same size and modification time) is read once a process.
+
+    Raises:
+        SetupError: the file cannot be read.
+    """
+    try:
+        stat = path.stat()
+        return _digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise SetupError(f"weights {path} cannot be read: {error.strerror}", hint="check the path") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(path: str, size: int, mtime_ns: int) -> str:
+    # size and mtime_ns only take part in the cache key.
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def resolve(file: WeightFile, overrides: Mapping[str, Path], shipped: Path | None = None) -> Path:
+    """Find a weights file on this machine.
+
+    An override wins and is taken as it is (its own digest enters the result key); anything else must have
+    the pinned digest.
+
+    Args:
+        file: what is wanted.
+        overrides: ``--weights NAME=PATH``.
+        shipped: the adapters folder, for ``shipped:`` sources.
+
+    Returns:
+        Path of an existing file.
+
+    Raises:
+        WeightsMissingError: it is not here; the message says what to do.
+        DigestError: a file is here, but not the pinned one.
+    """
+    if file.name in overrides:
+        path = overrides[file.name]
+        if not path.is_file():
+            raise WeightsMissingError(
+                f"weights of {file.name} not found at {path}", hint=f"correct --weights {file.name}=PATH"
+            )
+        return path
+    found = _locate(file, shipped)
+    if found is None or not found.is_file():
+        raise WeightsMissingError(
+            f"weights of {file.name} not found; tokbench fetch {file.name}",
+            hint=f"`tokbench fetch {file.name}` downloads it, or pass --weights {file.name}=PATH",
+        )
+    verify(file, found)
+    return found
+
+
+def verify(file: WeightFile, path: Path) -> None:
+    """Check a file against its pin; a file without a pin passes.
+
+    Raises:
+        DigestError: the digests differ.
+    """
+    if not file.sha256:
+        return
+    got = digest(path)
+    if got != file.sha256.lower():
+        raise DigestError(
+            f"weights of {file.name} at {path} have sha256 {got[:16]}…, wanted {file.sha256[:16]}…",
+            hint=f"delete it and run `tokbench fetch {file.name}`, or pass --weights {file.name}=PATH",
+        )
+
+
+def _locate(file: WeightFile, shipped: Path | None) -> Path | None:
+    inside = PurePosixPath(file.source.partition(":")[2])
+    if file.scheme == "shipped":
+        _refuse_escape(file, inside)
+        return shipped / inside if shipped else None
+    if file.scheme == "package":
+        _refuse_escape(file, inside)
+        module, *rest = inside.parts
+        # Finding the spec of a top-level package runs none of its code.
+        spec = importlib.util.find_spec(module)
+        if spec is None or not spec.submodule_search_locations:
+            return None
+        return Path(spec.submodule_search_locations[0]).joinpath(*rest)
+    return cache_path(file)
+
+
+def _refuse_escape(file: WeightFile, inside: PurePosixPath) -> None:
+    if inside.is_absolute() or ".." in inside.parts or not inside.parts:
+        raise SetupError(
+            f"weights of {file.name}: source `{file.source}` leaves its folder",
+            hint="use a plain relative path",
+        )
+
+
+def load_state_dict(path: Path) -> dict[str, Tensor]:
+    """Load named tensors to the CPU; nothing in the file is executed.
+
+    Args:
+        path: a safetensors file (by suffix or first bytes), else a PyTorch checkpoint of tensors only.
+
+    Returns:
+        The tensors by name.
+
+    Raises:
+        SetupError: unreadable, damaged, or a pickle that holds anything but tensors.
+    """
+    import torch
+
+    try:
+        if _is_safetensors(path):
+            from safetensors import SafetensorError
+            from safetensors.torch import load_file
+
+            try:
+                return dict(load_file(path))
+            except SafetensorError as error:
+                raise SetupError(
+                    f"weights {path} are damaged: {error}", hint="fetch the file again"
+                ) from error
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise SetupError(
+            f"weights {path} refused: the file is not a plain checkpoint of tensors",
+            hint="tokbench never unpickles code; convert the tensors to safetensors where you trust the file",
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise SetupError(f"weights {path} cannot be read: {error}", hint="fetch the file again") from error
+    if not isinstance(loaded, Mapping) or not all(
+        isinstance(value, torch.Tensor) for value in loaded.values()
+    ):
+        raise SetupError(
+            f"weights {path} refused: wanted a mapping of names to tensors, got {type(loaded).__name__}",
+            hint="save only the state dict, best as safetensors",
+        )
+    return {str(name): value for name, value in loaded.items()}
+
+
+def _is_safetensors(path: Path) -> bool:
+    if path.suffix == ".safetensors":
+        return True
+    with path.open("rb") as stream:
+        # A little-endian header length, then JSON: no zip and no pickle starts like that.
+        head = stream.read(9)
+    return len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
