@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["discrete", "continuous", "codec"]
+Kind = Literal["discrete", "continuous", "codec", "images"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class TokenSpec:
     Attributes:
         name: the name used on the command line, e.g. ``vq-conv-f8``.
         kind: ``discrete`` (ids from codebooks), ``continuous`` (float latents) or ``codec`` (bytes, or sample values
-            that are no codebook entries).
+            that are no codebook entries). ``images`` is kept for reconstructions read from disk, which have no codes.
         vocab: entries of each codebook (ids lie in ``[0, vocab)``); None for bytes and latents.
         codebooks: how many ids share one position; when above 1, `Codes.ids` is ``[n, codebooks, *positions]``.
         tokens: ids (or latent positions) of one image at `resolution`; None when it varies.

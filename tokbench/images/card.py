@@ -1,7 +1,7 @@
 """The card of an image set: one TOML file that says what the set is, where it lies and how its truth is read.
 
-A card is data. Reading one runs no code, opens no image and imports neither numpy nor Pillow. Every mistake in
-a card is a `BrokenPluginError` that names the card, the key and what was expected there.
+A card is data: reading one runs no code, opens no image and imports neither numpy nor Pillow. Every mistake
+in it is a `BrokenPluginError` that names the card, the key and what was expected there.
 """
 
 from __future__ import annotations

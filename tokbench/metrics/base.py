@@ -23,6 +23,11 @@ GROUPS = 20
 """Jackknife groups. The image at plan position i belongs to group ``i % GROUPS``, on every machine."""
 
 
+def always(spec: TokenSpec) -> str:
+    """Say that a metric applies to every tokenizer (a named function, because workers receive metrics pickled)."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Batch:
     """n images of one size with their reconstructions, as metrics see them.
@@ -96,7 +101,7 @@ class ImageMetric:
     definition: str
     network: str | None = None
     mean: Callable[[npt.NDArray[np.float64]], float] | None = None
-    applies: Callable[[TokenSpec], str] = lambda spec: ""
+    applies: Callable[[TokenSpec], str] = always
     repeatable: bool = True
 
 
@@ -160,7 +165,7 @@ class SetMetric:
     collector: Collector
     finish: Callable[[Sequence[Any]], Estimate]
     definition: str
-    applies: Callable[[TokenSpec], str] = lambda spec: ""
+    applies: Callable[[TokenSpec], str] = always
     repeatable: bool = True
 
     @property

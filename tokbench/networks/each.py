@@ -40,7 +40,7 @@ def each_image(images: Tensor, look: Callable[[Tensor], Features]) -> Features:
 
 
 def unit_channels(maps: Tensor) -> Tensor:
-    """Scale each position's channel vector of ``[n, c, h, w]`` to length one (zero stays zero), as LPIPS does."""
+    """Scale the channel vector at each position of ``[n, c, h, w]`` to length one, as LPIPS does."""
     import torch
 
     length: Tensor = torch.linalg.vector_norm(maps, dim=1, keepdim=True)

@@ -1,0 +1,120 @@
+"""`tokbench run`: evaluate tokenizers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tokbench.catalog import Catalog
+    from tokbench.results.results import Results
+
+BROKEN_IMAGES = 4
+BROKEN_TOKENIZER = 5
+
+
+def run(
+    tokenizer: Annotated[
+        list[str] | None,
+        typer.Option("--tokenizer", "-t", help="Name, FILE.py[:NAME], or folder:DIR. Repeatable."),
+    ] = None,
+    images: Annotated[
+        list[str] | None, typer.Option("--images", help="Folder, tar or Parquet of your own images, or a URL. Repeatable.")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="Image set by name. Repeatable.")] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", help="Task by name. Repeatable.")] = None,
+    suite: Annotated[str, typer.Option("--suite", help="Supplies what the options above leave out.")] = "embedded",
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="Replaces the tasks' own, e.g. native, bicubic-256, tokbench-512.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Only so many images of each set, evenly spaced.")] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Images per call.")] = 16,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes; by default one per two CPUs.")] = None,
+    shard: Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Compute only part I of N.")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option("--dtype", help="float32, float16 or bfloat16, of the tokenizer.")] = "float32",
+    seed: Annotated[int, typer.Option("--seed", help="Of stochastic tokenizers and of resampling.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Results folder; by default runs/NAME-KEY.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option("--weights", metavar="NAME=PATH", help="Use this file. Repeatable.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Evaluate tokenizers on image sets.
+
+    Without options: the embedded tokenizers on the embedded image sets. The same command continues after an interrupt.
+    """
+    from tokbench.catalog import discover
+    from tokbench.cli.options import parse_shard, parse_weights
+    from tokbench.cli.output import print_json, print_note
+    from tokbench.cli.render import show_failures, show_results
+    from tokbench.engine.evaluate import UnfinishedError, evaluate
+    from tokbench.network import forbid_network
+    from tokbench.suite import load_suite
+
+    chosen = load_suite(suite)
+    catalog = discover()
+    try:
+        with _progress(quiet=json_) as (on_start, on_images), forbid_network(offline):
+            results = evaluate(
+                tokenizer or list(chosen.tokenizers),
+                [*(images or []), *(dataset or [])] or list(chosen.datasets),
+                task or list(chosen.tasks),
+                out=out,
+                protocol=protocol,
+                limit=limit,
+                batch_size=batch_size,
+                workers=workers or default_workers(device),
+                shard=parse_shard(shard),
+                device=device,
+                dtype=dtype,
+                seed=seed,
+                weights=parse_weights(weights),  # type: ignore[arg-type]
+                catalog=catalog,
+                on_start=on_start,
+                on_images=on_images,
+            )
+    except KeyboardInterrupt:
+        print_note("interrupted: finished shards are kept; run the same command again to go on")
+        raise typer.Exit(130) from None
+    except UnfinishedError as error:
+        if shard is None:
+            raise
+        print_note(f"part {shard} is done. {error.hint}")
+        return
+    if json_:
+        print_json(results.summary())
+    else:
+        show_results(results, _headlines(results, catalog))
+    show_failures(results)
+    if results.failures:
+        raise typer.Exit(BROKEN_TOKENIZER)
+    if results.unreadable:
+        raise typer.Exit(BROKEN_IMAGES)
+
+
+def default_workers(device: str) -> int:
+    """Return the number of processes for a device name.
+
+    On a CPU two lanes of one thread each beat one of two threads (docs/performance.md).
+    """
+    import os
+
+    return 1 if device not in {"cpu", "auto"} else max(1, min(4, os.cpu_count() or 1))
+
+
+def _headlines(results: Results, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    names = {row.task for row in results.rows}
+    return {name: catalog.task(name).headline for name in names}
+
+
+def _progress(quiet: bool) -> AbstractContextManager[tuple[Callable[[int, int], None], Callable[[int], None]]]:
+    from tokbench.cli.progress import progress
+
+    return progress(quiet)

@@ -1,0 +1,1 @@
+"""The one loop: plan, shards, store, and what runs them."""

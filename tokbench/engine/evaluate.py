@@ -1,0 +1,243 @@
+"""`evaluate`: the whole job, from names to results. The command line is a thin coat over this function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokbench.errors import DataError, IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from tokbench.catalog import Catalog
+    from tokbench.engine.run import Pass, Run
+    from tokbench.engine.store import Store
+    from tokbench.errors import TokbenchError
+    from tokbench.images.imageset import ImageSet
+    from tokbench.results.results import Results
+    from tokbench.tasks.base import Task
+    from tokbench.tokenizer import Tokenizer
+
+DTYPES = ("float32", "float16", "bfloat16")
+ENOUGH = 16
+
+
+def evaluate(
+    tokenizer: str | Tokenizer | Sequence[str | Tokenizer],
+    images: str | Path | ImageSet | Sequence[str | Path | ImageSet] = "photos-mini",
+    tasks: str | Task | Sequence[str | Task] = "reconstruction",
+    *,
+    out: str | Path | None = None,
+    protocol: str | None = None,
+    limit: int | None = None,
+    batch_size: int = ENOUGH,
+    workers: int = 1,
+    shard: tuple[int, int] | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    seed: int = 0,
+    weights: Mapping[str, str | Path] | None = None,
+    catalog: Catalog | None = None,
+    on_start: Callable[[int, int], None] = lambda done, total: None,
+    on_images: Callable[[int], None] = lambda count: None,
+) -> Results:
+    """Evaluate tokenizers on image sets.
+
+    Args:
+        tokenizer: catalog name, ``path.py[:name]``, ``folder:DIR``, a tokenizer object, or several of these.
+        images: image-set name, a folder, tar or Parquet file (local or any fsspec URL), an `ImageSet`, or several.
+        tasks: task name or `Task`, or several.
+        out: results folder; by default ``runs/<key>`` under the current folder. A folder that holds part of this very
+            run is continued.
+        protocol: replaces the tasks' own protocol, by preset name.
+        limit: take only so many images of each set, evenly spaced.
+        batch_size: images per call; changes speed and memory, never a number.
+        workers: processes; likewise.
+        shard: ``(i, n)``: compute only every n-th shard, and summarise only when the others are there too.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        dtype: type of the tokenizers' weights: ``float32``, ``float16`` or ``bfloat16``.
+        seed: seed of stochastic tokenizers and of bootstrap resampling.
+        weights: ``{weights name: file}`` to use in place of fetched ones.
+        catalog: where names are looked up; by default this installation.
+        on_start: called once with image reconstructions already done and in total.
+        on_images: called with the number of image reconstructions just finished.
+
+    Returns:
+        Results; tokenizers that broke are in `Results.failures`, with everything else complete.
+
+    Raises:
+        TokbenchError: see `tokbench.errors`; finished shards are kept and the same call continues after them.
+    """
+    from tokbench.engine.manifest import open_manifest
+    from tokbench.engine.store import Store
+    from tokbench.engine.workers import run_units
+
+    if dtype not in DTYPES:
+        raise UsageError(f"dtype `{dtype}` is not one of {', '.join(DTYPES)}")
+    for name, number in (("batch size", batch_size), ("workers", workers)):
+        if number < 1:
+            raise UsageError(f"{name} {number} is below 1")
+    run = make_run(
+        tokenizer, images, tasks, protocol, limit, (device, dtype, seed, batch_size, weights or {}), catalog
+    )
+    store = Store(Path(out) if out is not None else default_folder(run))
+    manifest = open_manifest(store, run)
+    units = _mine(run, shard)
+    on_start(*_progress(run, store, units))
+    failed = run_units(run, store.folder, units, workers, on_images)
+    return finish(store, manifest, {task.name: task for part in run.passes for task in part.tasks}, failed)
+
+
+def make_run(
+    tokenizer: Any,
+    images: Any,
+    tasks: Any,
+    protocol: str | None,
+    limit: int | None,
+    settings: tuple[str, str, int, int, Mapping[str, str | Path]],
+    catalog: Catalog | None,
+) -> Run:
+    """Resolve names into passes and jobs; nothing is computed and no adapter is imported.
+
+    Raises:
+        TokbenchError: a name is unknown, a set is empty, weights are absent.
+    """
+    from tokbench.catalog import discover
+    from tokbench.engine.plan import make_plan
+    from tokbench.engine.run import Run, Settings, make_job, make_pass
+    from tokbench.engine.subject import make_subject
+    from tokbench.protocol import get_protocol
+
+    found = catalog or discover()
+    device, dtype, seed, batch_size, weights = settings
+    overrides = {name: _existing(name, path) for name, path in weights.items()}
+    fixed = Settings(device, dtype, seed, batch_size, overrides)
+    subjects = [make_subject(each, found) for each in _several(tokenizer)]
+    names = [subject.spec.name for subject in subjects]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"tokenizer `{name}` is given twice")
+    chosen = [found.task(task) if isinstance(task, str) else task for task in _several(tasks)]
+    by_protocol: dict[Any, list[Task]] = {}
+    for task in chosen:
+        by_protocol.setdefault(get_protocol(protocol) if protocol else task.protocol, []).append(task)
+    passes, jobs = [], []
+    for source in _several(images):
+        image_set = open_source(source, found)
+        plan = make_plan(image_set, limit)
+        for way, group in by_protocol.items():
+            part, marks = make_pass(image_set, way, group, plan, found, overrides)
+            passes.append(part)
+            jobs += [make_job(subject, part, marks, fixed) for subject in subjects]
+    return Run(fixed, tuple(passes), tuple(jobs))
+
+
+def open_source(source: str | Path | ImageSet, catalog: Catalog) -> ImageSet:
+    """Open an image set by catalog name, or whatever else is named by path or URL.
+
+    Raises:
+        UnknownNameError: neither a name nor a path.
+        DataError: the path holds no readable image set.
+    """
+    from tokbench.images.imageset import ImageSet, open_card, open_images
+
+    if isinstance(source, ImageSet):
+        return source
+    text = str(source)
+    if text in catalog.image_sets:
+        return open_card(*catalog.image_set(text))
+    if isinstance(source, Path) or "/" in text or "\\" in text or Path(text).expanduser().exists():
+        return open_images(text)
+    catalog.image_set(text)  # raises, with a suggestion
+    raise AssertionError(text)
+
+
+def finish(
+    store: Store, manifest: Mapping[str, Any], tasks: Mapping[str, Task], failed: Mapping[str, TokbenchError]
+) -> Results:
+    """Summarise what is there and write the summary.
+
+    Raises:
+        IntegrityError: shards of a tokenizer that did not fail are missing, because other machines have yet to
+            compute theirs.
+    """
+    from tokbench.engine.store import PARTIAL, SUMMARY
+    from tokbench.results.results import Results
+    from tokbench.results.summary import read_table, summarize
+
+    missing = {
+        job["id"]: absent
+        for job in manifest["jobs"]
+        if job["id"] not in failed
+        and (absent := [n for n in range(job["shards"]) if not store.done(job["id"], job["key"], n)])
+    }
+    if missing:
+        count = sum(len(absent) for absent in missing.values())
+        raise UnfinishedError(
+            f"`{store.folder}`: {count} shards have yet to be computed",
+            hint="run the other --shard parts, then `tokbench merge` their folders (or any of them again, if shared)",
+        )
+    rows = summarize(store, manifest, tasks, failed)
+    unreadable: dict[str, dict[str, str]] = {}
+    for job in manifest["jobs"]:
+        if job["id"] not in failed:
+            table = read_table(store, job).select(["image", "status", "reason"]).to_pylist()
+            lost = {row["image"]: row["reason"] for row in table if row["status"] == "failed"}
+            if lost:
+                unreadable.setdefault(job["dataset"], {}).update(lost)
+    names = {job["id"]: job["tokenizer"] for job in manifest["jobs"]}
+    failures = {names[job]: f"{type(error).__name__}: {error.message}" for job, error in failed.items()}
+    results = Results(store.folder, tuple(rows), manifest, not failed, failures, unreadable)
+    store.write_json(PARTIAL if failed else SUMMARY, results.summary())
+    if not failed:
+        store.remove(PARTIAL)
+    return results
+
+
+class UnfinishedError(IntegrityError):
+    """A sharded run whose other parts are not here yet; what this process had to do is done."""
+
+
+def default_folder(run: Run) -> Path:
+    """Name the results folder after what is in it, so that the same command finds it again."""
+    first = run.jobs[0].subject.spec.name if len({job.subject.spec.name for job in run.jobs}) == 1 else "several"
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in first).strip("-.")[-40:]
+    return Path("runs") / f"{safe or 'run'}-{run.key[:8]}"
+
+
+def _mine(run: Run, shard: tuple[int, int] | None) -> list[tuple[int, int]]:
+    units = run.units()
+    if shard is None:
+        return units
+    part, parts = shard
+    if parts < 1 or not 0 <= part <= parts:
+        raise UsageError(f"--shard {part}/{parts} does not exist", hint="use 1/n to n/n; 0/n means n/n")
+    return units[part % parts :: parts]
+
+
+def _progress(run: Run, store: Store, units: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Count image reconstructions already done, and all that this process is to see done."""
+    done = total = 0
+    for number, shard in units:
+        part: Pass = run.passes[number]
+        for job in run.jobs:
+            if job.part is part:
+                count = len(part.plan.indices(shard))
+                total += count
+                done += count if store.done(job.id, job.key, shard) else 0
+    return done, total
+
+
+def _several(value: Any) -> list[Any]:
+    single = isinstance(value, str | Path) or not isinstance(value, Sequence)
+    values = [value] if single else list(value)
+    if not values:
+        raise UsageError("an empty list of tokenizers, images or tasks leaves nothing to do")
+    return values
+
+
+def _existing(name: str, path: str | Path) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DataError(f"--weights {name}={path}: no such file", hint="give the path of a weights file")
+    return file

@@ -1,0 +1,254 @@
+"""From originals to reconstructions: the only place where a tokenizer is called during a run."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from tokbench.bitstream import pack, unpack
+from tokbench.contract import check_codes, check_images, check_same_codes, check_same_images
+from tokbench.errors import AdapterError, ImageError, TokbenchError
+from tokbench.images.decode import decode
+from tokbench.images.preprocess import pad, restore
+from tokbench.images.rounding import to_uint8
+from tokbench.tokenizer import Codes, TokenSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from tokbench.images.card import Item
+    from tokbench.images.imageset import ImageSet
+    from tokbench.images.preprocess import Prepared
+    from tokbench.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What came back for a batch.
+
+    Attributes:
+        images: uint8 ``[m, 3, h, w]`` of the m images that have a reconstruction, on the device.
+        kept: positions of those m in the batch, ascending.
+        failed: ``{position: reason}`` of the others.
+        codes: what `decode` was given; empty Codes for reconstructions from disk.
+        bits: float64 ``[m]``, NaN for reconstructions from disk.
+        encode_seconds: float64 ``[m]``, NaN likewise.
+        decode_seconds: float64 ``[m]``, NaN likewise.
+    """
+
+    images: Tensor
+    kept: tuple[int, ...]
+    failed: dict[int, str]
+    codes: Codes
+    bits: npt.NDArray[np.float64]
+    encode_seconds: npt.NDArray[np.float64]
+    decode_seconds: npt.NDArray[np.float64]
+
+
+class Reconstructor(Protocol):
+    """Gives reconstructions for originals of one shape."""
+
+    spec: TokenSpec
+
+    def __call__(self, items: Sequence[Item], originals: Sequence[Prepared], seed: int) -> Reconstruction:
+        """Reconstruct a batch; all originals share reference and canvas shape."""
+        ...
+
+
+class TokenizerReconstructor:
+    """Pads, encodes, serialises, decodes, checks, rounds, and cuts the padding off again."""
+
+    def __init__(self, tokenizer: Tokenizer, device: torch.device) -> None:
+        self.spec = tokenizer.spec
+        self._tokenizer = tokenizer
+        self._device = device
+        self._probed = False
+
+    def __call__(self, items: Sequence[Item], originals: Sequence[Prepared], seed: int) -> Reconstruction:
+        """Reconstruct a batch.
+
+        Raises:
+            AdapterError: the tokenizer raised.
+            ContractError: it returned something outside the contract.
+        """
+        canvases = np.stack([pad(original.canvas, self.spec.stride) for original in originals])
+        images = torch.from_numpy(canvases).to(self._device).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        if not self._probed:
+            self._probe(images[:1], f"{seed}:probe")
+        if self.spec.deterministic:
+            output, codes, bits, encode_s, decode_s = self._round_trip(images)
+        else:
+            output, codes, bits, encode_s, decode_s = self._one_by_one(images, items, seed)
+        return Reconstruction(
+            _restored(output, originals, self._device),
+            tuple(range(len(items))),
+            {},
+            codes,
+            bits,
+            encode_s,
+            decode_s,
+        )
+
+    def _round_trip(
+        self, images: Tensor
+    ) -> tuple[Tensor, Codes, npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Encode, pass through bytes, decode; returns uint8 images, codes, bits and seconds per image."""
+        n = len(images)
+        start = self._now()
+        codes = self._call("encode", lambda: self._tokenizer.encode(images))
+        middle = self._now()
+        check_codes(codes, self.spec, n)
+        packed = pack(codes, self.spec)
+        read_back = _to_device(unpack([item.data for item in packed], self.spec), self._device)
+        again = self._now()
+        output = self._call("decode", lambda: self._tokenizer.decode(read_back))
+        end = self._now()
+        n_channels_first = (n, 3, images.shape[2], images.shape[3])
+        check_images(output, self.spec, n_channels_first)
+        return (
+            to_uint8(output),
+            read_back,
+            np.array([item.bits for item in packed], dtype=np.float64),
+            np.full(n, (middle - start) / n),
+            np.full(n, (end - again) / n),
+        )
+
+    def _one_by_one(
+        self, images: Tensor, items: Sequence[Item], seed: int
+    ) -> tuple[Tensor, Codes, npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Give every image its own seed, from the run's seed and its id, so that neighbours do not matter."""
+        parts = []
+        for position, item in enumerate(items):
+            with _seeded(f"{seed}:{item.id}", self._device):
+                parts.append(self._round_trip(images[position : position + 1]))
+        return (
+            torch.cat([part[0] for part in parts]),
+            _joined([part[1] for part in parts]),
+            np.concatenate([part[2] for part in parts]),
+            np.concatenate([part[3] for part in parts]),
+            np.concatenate([part[4] for part in parts]),
+        )
+
+    def _probe(self, image: Tensor, seed: str) -> None:
+        """Run one image twice before the first batch: warms up, and catches hidden randomness early."""
+        with _seeded(seed, self._device):
+            codes = [self._call("encode", lambda: self._tokenizer.encode(image)) for _ in range(2)]
+            for each in codes:
+                check_codes(each, self.spec, 1)
+            if self.spec.deterministic:
+                check_same_codes(codes[0], codes[1], self.spec)
+            packed = [item.data for item in pack(codes[0], self.spec)]
+            shape = (1, 3, image.shape[2], image.shape[3])
+            outputs = []
+            for _ in range(2):
+                read_back = _to_device(unpack(packed, self.spec), self._device)
+                outputs.append(self._call("decode", lambda back=read_back: self._tokenizer.decode(back)))
+                check_images(outputs[-1], self.spec, shape)
+            if self.spec.deterministic:
+                check_same_images(outputs[0], outputs[1], self.spec)
+        self._probed = True
+
+    def _call(self, verb: str, function: Callable[[], object]) -> object:
+        try:
+            with torch.inference_mode():
+                return function()
+        except TokbenchError:
+            raise
+        except Exception as error:
+            # Third-party code may raise anything; whatever it is, it is this tokenizer's failure.
+            raise AdapterError(
+                f"tokenizer `{self.spec.name}`: {verb}() raised {type(error).__name__}: {error}",
+                hint=f"`tokbench check {self.spec.name}` reproduces it with a traceback",
+            ) from error
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+
+class FolderReconstructor:
+    """Reads reconstructions from disk; a missing or differently sized file is a named failure."""
+
+    def __init__(self, spec: TokenSpec, images: ImageSet, device: torch.device) -> None:
+        self.spec = spec
+        self._images = images
+        self._device = device
+        self._by_id = {item.id: item for item in images.items}
+
+    def __call__(self, items: Sequence[Item], originals: Sequence[Prepared], seed: int) -> Reconstruction:
+        """Read a batch."""
+        pixels, kept, failed = [], [], {}
+        for position, (item, original) in enumerate(zip(items, originals, strict=True)):
+            try:
+                pixels.append(self._read(item, original))
+                kept.append(position)
+            except ImageError as error:
+                failed[position] = error.message
+        unknown = np.full(len(kept), np.nan)
+        stacked = np.stack(pixels) if pixels else np.empty((0, *originals[0].reference.shape), np.uint8)
+        tensor = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2).contiguous()
+        return Reconstruction(tensor, tuple(kept), failed, Codes(), unknown, unknown, unknown)
+
+    def _read(self, item: Item, original: Prepared) -> npt.NDArray[np.uint8]:
+        match = self._by_id.get(item.id)
+        if match is None:
+            raise ImageError(f"`{self.spec.name}` has no reconstruction named `{item.id}`")
+        _, data = next(iter(self._images.read([match])))
+        if isinstance(data, ImageError):
+            raise data
+        pixels = decode(data, match.file).pixels
+        if pixels.shape != original.reference.shape:
+            got, wanted = (f"{shape[1]}×{shape[0]}" for shape in (pixels.shape, original.reference.shape))
+            raise ImageError(f"reconstruction `{match.file}` is {got} pixels, the preprocessed original {wanted}")
+        return pixels
+
+
+class _seeded:
+    """Fix torch's seed for one image and put the caller's random state back afterwards."""
+
+    def __init__(self, text: str, device: torch.device) -> None:
+        self._seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+        self._fork = torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+    def __enter__(self) -> None:
+        self._fork.__enter__()
+        torch.manual_seed(self._seed)
+
+    def __exit__(self, *exception: object) -> None:
+        self._fork.__exit__(None, None, None)
+
+
+def _to_device(codes: Codes, device: torch.device) -> Codes:
+    return Codes(
+        ids=None if codes.ids is None else codes.ids.to(device),
+        latents=None if codes.latents is None else codes.latents.to(device),
+        payloads=codes.payloads,
+    )
+
+
+def _joined(codes: Sequence[Codes]) -> Codes:
+    """Concatenate single-image codes; of variable length they stay apart, padded by nothing, as a payload would."""
+    first = codes[0]
+    if first.payloads is not None:
+        return Codes(payloads=tuple(data for each in codes for data in each.payloads or ()))
+    name = "ids" if first.ids is not None else "latents"
+    return Codes(**{name: torch.cat([getattr(each, name) for each in codes])})
+
+
+def _restored(output: Tensor, originals: Sequence[Prepared], device: torch.device) -> Tensor:
+    """Cut padding off and undo a fit; a plain crop stays on the device."""
+    height, width = originals[0].canvas.shape[:2]
+    if all(original.reference.shape == original.canvas.shape for original in originals):
+        return output[:, :, :height, :width].contiguous()
+    host = output.permute(0, 2, 3, 1).cpu().numpy()
+    restored = np.stack([restore(image, original) for image, original in zip(host, originals, strict=True)])
+    return torch.from_numpy(restored).to(device).permute(0, 3, 1, 2).contiguous()

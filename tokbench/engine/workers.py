@@ -1,0 +1,154 @@
+"""Hands units of work to this process or to several, and gathers what they report.
+
+Units are idempotent: a worker that dies costs the shard in hand, and the same command continues after it. Each worker
+has a pipe of its own, so that no lock is shared with a process that may be killed.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from multiprocessing import connection, get_context, parent_process
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from tokbench.engine.loop import Loop, resolve_device
+from tokbench.engine.store import Store
+from tokbench.errors import AdapterError, TokbenchError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+    from pathlib import Path
+
+    from tokbench.engine.run import Run
+
+Unit = tuple[int, int]
+
+
+def run_units(
+    run: Run, folder: Path, units: Sequence[Unit], workers: int, on_images: Callable[[int], None]
+) -> dict[str, TokbenchError]:
+    """Carry out units of work.
+
+    Args:
+        run: the run they belong to.
+        folder: the results folder.
+        units: (pass number, shard number) each.
+        workers: processes; 1 works in this process.
+        on_images: called with the number of image reconstructions finished.
+
+    Returns:
+        ``{job id: error}`` of tokenizers that broke.
+
+    Raises:
+        TokbenchError: whatever stopped the whole run.
+    """
+    if workers == 1 or len(units) <= 1:
+        loop = Loop(run, Store(folder), on_images)
+        for unit in units:
+            loop.unit(*unit)
+        return loop.failed
+    return _Crew(run, folder, min(workers, len(units)), on_images).work(list(units))
+
+
+class _Crew:
+    """The parent's side of several worker processes."""
+
+    def __init__(self, run: Run, folder: Path, size: int, on_images: Callable[[int], None]) -> None:
+        self._on_images = on_images
+        self._failed: dict[str, TokbenchError] = {}
+        context = get_context("spawn")
+        self._members: dict[Connection, SpawnProcess] = {}
+        threads = max(1, (os.cpu_count() or 1) // size)
+        for number in range(size):
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=_member, args=(run, folder, threads, _device(run, number), theirs), daemon=True
+            )
+            try:
+                process.start()
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                raise UsageError(
+                    f"this run cannot be handed to worker processes: {error}",
+                    hint="--workers needs tokenizers and tasks defined in files, not at a prompt; use --workers 1",
+                ) from error
+            theirs.close()
+            self._members[ours] = process
+
+    def work(self, units: list[Unit]) -> dict[str, TokbenchError]:
+        """Hand out units one at a time until all are done."""
+        units.reverse()
+        try:
+            while self._members:
+                for ready in connection.wait(list(self._members)):
+                    self._hear(ready, units)  # type: ignore[arg-type]
+        finally:
+            for process in self._members.values():
+                process.terminate()
+            for process in self._members.values():
+                process.join()
+        return self._failed
+
+    def _hear(self, pipe: Connection, units: list[Unit]) -> None:
+        process = self._members[pipe]
+        try:
+            kind, value = pipe.recv()
+        except EOFError:
+            process.join()
+            raise AdapterError(
+                f"a worker process ended with exit status {process.exitcode} in the middle of a shard",
+                hint="out of memory or a crash in native code; finished shards are kept: run the same command again, "
+                "with fewer --workers or a smaller --batch-size",
+            ) from None
+        if kind == "images":
+            self._on_images(value)
+        elif kind == "error":
+            raise value
+        else:
+            self._failed.update(value)
+            if units:
+                pipe.send(units.pop())
+            else:
+                pipe.send(None)
+                process.join()
+                del self._members[pipe]
+
+
+def _device(run: Run, number: int) -> str:
+    """Spread workers over the CUDA devices when the run uses any."""
+    import torch
+
+    device = resolve_device(run.settings.device)
+    if device.type == "cuda" and device.index is None:
+        return f"cuda:{number % torch.cuda.device_count()}"
+    return str(device)
+
+
+def _member(run: Run, folder: Path, threads: int, device: str, pipe: Connection) -> None:
+    """The worker's side: ask for a unit, do it, report."""
+    import torch
+
+    Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    loop = Loop(run, Store(folder), lambda count: pipe.send(("images", count)), device=device)
+    try:
+        while True:
+            pipe.send(("ready", loop.failed))
+            unit: Any = pipe.recv()
+            if unit is None:
+                return
+            loop.unit(*unit)
+    except TokbenchError as error:
+        pipe.send(("error", error))
+    except (EOFError, BrokenPipeError):
+        return
+
+
+def _end_with_parent() -> None:
+    """Leave at once when the parent is gone: a killed run must not go on computing unseen."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,66 @@
+"""Distances between the feature maps of two images: the embedded feature distance, and LPIPS."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tokbench.metrics.base import ImageMetric
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tokbench.metrics.base import Batch
+    from tokbench.networks.base import Features
+
+
+def distance(a: Features, b: Features) -> npt.NDArray[np.float64]:
+    """Return the perceptual distance of n pairs of images.
+
+    Args:
+        a: features of n images; only the maps are used.
+        b: features of n other images, from the same network and of the same sizes.
+
+    Returns:
+        float64 ``[n]``: the sum over layers of the spatial mean of the channel-summed squared difference.
+    """
+    import torch
+
+    total = torch.zeros(len(a.maps[0]), dtype=torch.float64, device=a.maps[0].device)
+    for left, right in zip(a.maps, b.maps, strict=True):
+        places = left.shape[-2] * left.shape[-1]
+        total += (left - right).square().sum((1, 2, 3), dtype=torch.float64) / places
+    result: npt.NDArray[np.float64] = total.cpu().numpy()
+    return result
+
+
+def _measure(batch: Batch, network: str) -> npt.NDArray[np.float64]:
+    return distance(*batch.features(network))
+
+
+def _metric(name: str, title: str, network: str, definition: str) -> ImageMetric:
+    return ImageMetric(
+        name=name,
+        title=title,
+        unit="",
+        higher_is_better=False,
+        measure=partial(_measure, network=network),
+        definition=definition,
+        network=network,
+    )
+
+
+FEAT_LITE0 = _metric(
+    "feat_lite0",
+    "feat-L0",
+    "lite0",
+    "Squared distance of unit-length feature vectors of EfficientNet-Lite0, averaged over positions and over five "
+    "stages: the construction of LPIPS (arXiv 1801.03924) with unit weights; not LPIPS.",
+)
+LPIPS_ALEX = _metric(
+    "lpips_alex", "LPIPS-a", "lpips-alex", "LPIPS 0.1, AlexNet trunk, fed [-1, 1] (arXiv 1801.03924)."
+)
+LPIPS_VGG = _metric(
+    "lpips_vgg", "LPIPS-v", "lpips-vgg", "LPIPS 0.1, VGG-16 trunk, fed [-1, 1] (arXiv 1801.03924)."
+)

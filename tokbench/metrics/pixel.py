@@ -1,0 +1,102 @@
+"""PSNR and L1: sums over pixels, in whole numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokbench.metrics.base import ImageMetric
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from tokbench.metrics.base import Batch
+
+EXACT_DB = 101.0754
+"""What an exact image counts in a mean of PSNR beside inexact ones, in dB, rounded to 1e-4.
+
+It is the largest PSNR that an inexact 256×256 RGB image can have: one sample off by one level,
+``10 log10(255² · 3 · 256²)``. Larger values are cut to it, so that no nearly exact image outweighs an exact one.
+"""
+
+
+def psnr(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]:
+    """Return each image's peak signal-to-noise ratio in dB; infinity where it is exact.
+
+    Args:
+        original: uint8 ``[n, 3, h, w]``.
+        reconstruction: uint8 of the same shape, on the same device.
+
+    Returns:
+        float64 ``[n]``: ``10 log10(255² / mean squared error)`` over all samples of the image. The squared
+        errors are added as integers, so the result is exact to the last rounding.
+    """
+    import numpy as np
+    import torch
+
+    difference = original.to(torch.int32) - reconstruction.to(torch.int32)
+    squares = difference.square().flatten(1).sum(1, dtype=torch.int64).cpu().numpy()
+    samples = difference[0].numel()
+    with np.errstate(divide="ignore"):
+        decibels: npt.NDArray[np.float64] = 10 * np.log10(255.0**2 * samples / squares)
+    return decibels
+
+
+def mean_psnr(values: npt.NDArray[np.float64]) -> Any:
+    """Average PSNR over the last axis: infinite only when every image is exact.
+
+    An exact image among others counts as `EXACT_DB`, which is also the most any image counts.
+    """
+    import numpy as np
+
+    return np.where(np.isinf(values).all(-1), np.inf, np.minimum(values, EXACT_DB).mean(-1))
+
+
+def l1(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]:
+    """Return each image's mean absolute error as a fraction of full scale: 8-bit levels divided by 255.
+
+    Args:
+        original: uint8 ``[n, 3, h, w]``.
+        reconstruction: uint8 of the same shape, on the same device.
+
+    Returns:
+        float64 ``[n]`` in [0, 1].
+    """
+    import torch
+
+    difference = (original.to(torch.int16) - reconstruction.to(torch.int16)).abs()
+    levels = difference.flatten(1).sum(1, dtype=torch.int64).to(torch.float64)
+    result: npt.NDArray[np.float64] = (levels / (255 * difference[0].numel())).cpu().numpy()
+    return result
+
+
+def _measure_psnr(batch: Batch) -> npt.NDArray[np.float64]:
+    return psnr(batch.original, batch.reconstruction)
+
+
+def _measure_l1(batch: Batch) -> npt.NDArray[np.float64]:
+    return l1(batch.original, batch.reconstruction)
+
+
+PSNR = ImageMetric(
+    name="psnr",
+    title="PSNR",
+    unit="dB",
+    higher_is_better=True,
+    measure=_measure_psnr,
+    mean=mean_psnr,
+    definition=(
+        "Mean over images of 10 log10(255² / MSE) on rounded 8-bit RGB; an exact image counts 101.08 dB in a mean "
+        "with inexact ones."
+    ),
+)
+
+L1 = ImageMetric(
+    name="l1",
+    title="L1",
+    unit="",
+    higher_is_better=False,
+    measure=_measure_l1,
+    definition="Mean absolute error on rounded 8-bit RGB, in levels divided by 255.",
+)

@@ -1,0 +1,122 @@
+"""`Results`: what a run gives back, in Python, in a notebook, and from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokbench.errors import IntegrityError
+from tokbench.results.schema import SCHEMA, Row, row_from_dict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a run.
+
+    Attributes:
+        folder: the results folder.
+        rows: one row per tokenizer, image set, task and metric.
+        manifest: everything needed to repeat the run.
+        complete: False when a tokenizer failed or shards are missing.
+        failures: ``{tokenizer: why it broke}``.
+        unreadable: ``{image set: {image id: why it could not be read}}``.
+    """
+
+    folder: Path
+    rows: tuple[Row, ...]
+    manifest: Mapping[str, Any]
+    complete: bool
+    failures: Mapping[str, str]
+    unreadable: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Results:
+        """Read a results folder.
+
+        Raises:
+            IntegrityError: the run has not been finished, or the folder is of another schema version.
+        """
+        from tokbench.engine.store import MANIFEST, PARTIAL, SUMMARY, Store
+
+        store = Store(Path(folder))
+        manifest = store.read_json(MANIFEST)
+        summary = store.read_json(SUMMARY) or store.read_json(PARTIAL)
+        if manifest is None or summary is None:
+            raise IntegrityError(
+                f"`{folder}` holds no finished run", hint="run the command that made it again; it goes on where it was"
+            )
+        if summary.get("schema") != SCHEMA:
+            raise IntegrityError(f"`{folder}` was written by another version of tokbench (schema {summary.get('schema')})")
+        try:
+            rows = tuple(row_from_dict(fields) for fields in summary["rows"])
+            return cls(
+                Path(folder), rows, manifest, summary["complete"], summary["failures"], summary["unreadable"]
+            )
+        except (KeyError, ValueError) as error:
+            raise IntegrityError(f"the summary in `{folder}` is damaged: {error}") from error
+
+    def summary(self) -> dict[str, Any]:
+        """Return the document that `summary.json` holds and `--json` prints."""
+        return {
+            "schema": SCHEMA,
+            "key": self.manifest["key"],
+            "complete": self.complete,
+            "folder": str(self.folder),
+            "partial_images": any(job["partial"] for job in self.manifest["jobs"]),
+            "failures": dict(self.failures),
+            "unreadable": {name: dict(images) for name, images in self.unreadable.items()},
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+    def value(self, tokenizer: str, metric: str, dataset: str | None = None) -> float:
+        """Return one number.
+
+        Raises:
+            KeyError: no such row, or several because `dataset` was left out.
+        """
+        found = [
+            row.value
+            for row in self.rows
+            if (row.tokenizer, row.metric) == (tokenizer, metric) and dataset in {None, row.dataset}
+        ]
+        if len(found) != 1:
+            msg = f"{len(found)} rows for {tokenizer}, {metric}, {dataset}"
+            raise KeyError(msg)
+        return found[0]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the rows as a tidy pandas frame."""
+        import pandas as pd
+
+        return pd.DataFrame([row.to_dict() for row in self.rows])
+
+    def images(self) -> pd.DataFrame:
+        """Return per-image values as a pandas frame: one row per tokenizer, image set and image."""
+        import pandas as pd
+
+        from tokbench.engine.store import Store
+        from tokbench.results.summary import read_table
+
+        store = Store(self.folder)
+        frames = []
+        for job in self._finished_jobs():
+            frame = read_table(store, job).to_pandas()
+            frame = frame.rename(columns=lambda name: name.removeprefix("metric:"))
+            for position, name in enumerate(("tokenizer", "dataset", "protocol")):
+                frame.insert(position, name, job[name])
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def _finished_jobs(self) -> Sequence[Mapping[str, Any]]:
+        return [job for job in self.manifest["jobs"] if job["tokenizer"] not in self.failures]
+
+    def _repr_html_(self) -> str:
+        """Show as a table per image set in a notebook."""
+        from tokbench.results.table import html_tables
+
+        return html_tables(self.rows)
