@@ -56,9 +56,17 @@ if TYPE_CHECKING:
 LIMIT_PIXELS = 8192 * 8192
 """64 megapixels (binary): the largest image that is decoded unless a caller says otherwise."""
 
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """A JPEG whose EXIF Pillow leaves alone: it would seek a resolution there and warn of a broken block."""
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
-    "JPEG": JpegImagePlugin.JpegImageFile,
+    "JPEG": _Jpeg,
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,

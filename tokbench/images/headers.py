@@ -1,6 +1,6 @@
 """What must be known of encoded bytes before a decoder runs: format, EXIF orientation, the size of a JPEG XL.
 
-Everything here reads a few bytes of hostile input, so nothing raises on malformed data: the answer is "unknown".
+Everything here reads a few bytes of hostile input, so nothing raises on malformed data: it says so.
 """
 
 from __future__ import annotations
