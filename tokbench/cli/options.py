@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tokbench.errors import UsageError
@@ -37,3 +39,19 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if match is None:
         raise UsageError(f"--shard {text} is not i/n", hint="e.g. --shard 1/4 … --shard 4/4")
     return int(match[1]), int(match[2])
+
+
+def go_offline(sources: Iterable[str]) -> None:
+    """Keep this process and its workers from the network.
+
+    A run downloads nothing by itself; what remains are image sets at a URL, which are refused here, and libraries
+    that adapters use, which read the Hub's own switches.
+
+    Raises:
+        UsageError: an image source lies on another machine.
+    """
+    for source in sources:
+        scheme, separator, _ = source.partition("://")
+        if separator and scheme not in {"file", "local", "memory"}:
+            raise UsageError(f"--offline: `{source}` lies on the network", hint="copy it here first, or drop --offline")
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")

@@ -81,3 +81,21 @@ class _Lines:
             rate = (self._done - self._before) / (now - self._began)
             left = (self._total - self._done) / rate if rate else 0.0
             print_note(f"{self._done}/{self._total} images, {rate:.1f} images/s, {left:.0f} s left")
+
+
+@contextmanager
+def download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a download while the block runs.
+
+    Yields:
+        A function to call with (bytes so far, bytes in all; 0 when unknown).
+    """
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield lambda done, total: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=screen, transient=True) as bar:
+        number = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(number, completed=done, total=total or None)

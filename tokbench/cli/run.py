@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
     from tokbench.catalog import Catalog
     from tokbench.results.results import Results
 
@@ -51,17 +48,19 @@ def run(
     Without options: the embedded tokenizers on the embedded image sets. The same command continues after an interrupt.
     """
     from tokbench.catalog import discover
-    from tokbench.cli.options import parse_shard, parse_weights
+    from tokbench.cli.options import go_offline, parse_shard, parse_weights
     from tokbench.cli.output import print_json, print_note
+    from tokbench.cli.progress import progress
     from tokbench.cli.render import show_failures, show_results
     from tokbench.engine.evaluate import UnfinishedError, evaluate
-    from tokbench.network import forbid_network
     from tokbench.suite import load_suite
 
     chosen = load_suite(suite)
+    if offline:
+        go_offline(images or [])
     catalog = discover()
     try:
-        with _progress(quiet=json_) as (on_start, on_images), forbid_network(offline):
+        with progress(quiet=json_) as (on_start, on_images):
             results = evaluate(
                 tokenizer or list(chosen.tokenizers),
                 [*(images or []), *(dataset or [])] or list(chosen.datasets),
@@ -113,8 +112,3 @@ def _headlines(results: Results, catalog: Catalog) -> dict[str, tuple[str, ...]]
     names = {row.task for row in results.rows}
     return {name: catalog.task(name).headline for name in names}
 
-
-def _progress(quiet: bool) -> AbstractContextManager[tuple[Callable[[int, int], None], Callable[[int], None]]]:
-    from tokbench.cli.progress import progress
-
-    return progress(quiet)

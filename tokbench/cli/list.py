@@ -1,0 +1,78 @@
+"""`tokbench list`: everything that can be named, without importing any of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tokbench.catalog import Catalog, Entry, TokenizerEntry
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    tokenizers = "tokenizers"
+    tasks = "tasks"
+    datasets = "datasets"
+    evaluators = "evaluators"
+    protocols = "protocols"
+
+
+def list_(
+    kind: Annotated[Kind | None, typer.Argument(help="Only these; by default all.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List tokenizers, tasks, image sets, evaluators and protocols; broken ones with the reason."""
+    from tokbench.catalog import discover
+    from tokbench.cli.output import console, print_json, printable
+
+    catalog = discover()
+    found = {each.value: _rows(each, catalog) for each in Kind if kind in {None, each}}
+    if json_:
+        print_json(found)
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    screen = console()
+    for name, rows in found.items():
+        table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table.add_column("name", no_wrap=True)
+        table.add_column("what")
+        table.add_column("from", style="dim")
+        for row in rows:
+            what = f"broken: {row['broken']}" if row["broken"] else row["what"]
+            table.add_row(*(escape(printable(text)) for text in (row["name"], what, row["from"])))
+        screen.print(table)
+
+
+def _rows(kind: Kind, catalog: Catalog) -> list[dict[str, Any]]:
+    if kind is Kind.tokenizers:
+        return [_tokenizer(entry) for entry in catalog.tokenizers.values()]
+    if kind is Kind.protocols:
+        from tokbench.protocol import PRESETS
+
+        return [{"name": p.name, "what": f"{p.fit}, id {p.id}", "from": "tokbench", "broken": ""} for p in PRESETS.values()]
+    entries = {Kind.tasks: catalog.tasks, Kind.datasets: catalog.image_sets, Kind.evaluators: catalog.evaluators}[kind]
+    return [_entry(entry) for entry in entries.values()]
+
+
+def _tokenizer(entry: TokenizerEntry) -> dict[str, Any]:
+    what = entry.variant.spec.description if entry.variant is not None else ""
+    return {"name": entry.name, "what": what, "from": entry.origin, "broken": entry.broken}
+
+
+def _entry(entry: Entry[Any]) -> dict[str, Any]:
+    """Describe a card by its title; a plugin stays unloaded, so only its origin is known."""
+    from tokbench.errors import BrokenPluginError
+
+    row = {"name": entry.name, "what": "", "from": entry.origin, "broken": ""}
+    if entry.card is not None or entry.origin.startswith("tokbench "):
+        try:
+            row["what"] = entry.load().title
+        except BrokenPluginError as error:
+            row["broken"] = error.message
+    return row

@@ -1,0 +1,84 @@
+"""Results as tables in the terminal, at most 100 columns wide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tokbench.cli.output import PLAIN_WIDTH, console, print_note, printable
+from tokbench.results.table import Table, cell, tables
+
+if TYPE_CHECKING:
+    from tokbench.results.results import Results
+
+_SHOWN = 5
+
+
+def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> None:
+    """Print one table per image set and task, then where everything lies.
+
+    Args:
+        results: what a run gave.
+        headlines: ``{task: metrics that fit the terminal}``.
+    """
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    screen = console()
+    for table in tables(results.rows, dict(headlines)):
+        jobs = [job for job in results.manifest["jobs"] if job["dataset"] == table.dataset]
+        title = f"{table.dataset} · {jobs[0]['images']} images · {table.task} · {table.protocol}"
+        shown = RichTable(title=escape(title), title_justify="left", title_style="bold", pad_edge=False)
+        shown.add_column("tokenizer", no_wrap=True)
+        for metric in table.metrics:
+            shown.add_column(table.header(metric), justify="right")
+        for tokenizer, line in table.lines.items():
+            if not any(metric in line and not math.isnan(line[metric].value) for metric in table.metrics):
+                continue
+            cells = [_bold(cell(line.get(metric)), tokenizer in table.best(metric)) for metric in table.metrics]
+            shown.add_row(escape(printable(tokenizer)), *cells)
+        screen.print(shown, width=min(screen.width, PLAIN_WIDTH))
+        _footnotes(table)
+    partial = ", on part of the images (--limit)" if any(job["partial"] for job in results.manifest["jobs"]) else ""
+    print_note("± is half the 95 % interval" + partial + "; every metric, image and interval is in")
+    screen.print(f"{results.folder}", soft_wrap=True, markup=False)
+
+
+def _bold(text: str, best: bool) -> str:
+    return f"[bold]{text}[/bold]" if best else text
+
+
+def _footnotes(table: Table) -> None:
+    """Explain marks and blanks, each reason once."""
+    unreliable = {
+        line[metric].reason: metric
+        for line in table.lines.values()
+        for metric in table.metrics
+        if metric in line and not line[metric].reliable and not math.isnan(line[metric].value)
+    }
+    for reason, metric in unreliable.items():
+        print_note(f"~ {metric}: {reason}; shown, never ranked")
+    blanks: dict[str, list[str]] = {}
+    for line in table.lines.values():
+        for row in line.values():
+            if row.status == "unsupported" and "not found" in row.reason:
+                blanks.setdefault(row.reason, [])
+                if row.metric not in blanks[row.reason]:
+                    blanks[row.reason].append(row.metric)
+    for reason, metrics in blanks.items():
+        print_note(f"– {', '.join(metrics)}: {reason}")
+
+
+def show_failures(results: Results) -> None:
+    """Name every tokenizer that broke and every image that could not be used, on stderr."""
+    for tokenizer, reason in results.failures.items():
+        print_note(f"error: {printable(tokenizer)} has no results: {printable(reason)}")
+    if results.failures:
+        print_note("hint: mend it and run the same command again; what is finished is not repeated")
+    for dataset, images in results.unreadable.items():
+        print_note(f"error: {len(images)} images of {printable(dataset)} failed and are counted in `failed`:")
+        for name, reason in list(images.items())[:_SHOWN]:
+            print_note(f"  {printable(name)}: {printable(reason)}")
+        if len(images) > _SHOWN:
+            print_note(f"  … and {len(images) - _SHOWN} more; all are in {results.folder}/summary.json")

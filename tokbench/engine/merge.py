@@ -1,0 +1,59 @@
+"""Merging the results folders of one run: the reduce step of ``--shard``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokbench.engine.evaluate import finish
+from tokbench.engine.store import MANIFEST, Store, differing
+from tokbench.errors import IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tokbench.catalog import Catalog
+    from tokbench.results.results import Results
+
+
+def merge_folders(folders: Sequence[Path], out: Path, catalog: Catalog) -> Results:
+    """Copy every shard that is in one of the folders into `out` and summarise.
+
+    Args:
+        folders: results folders of one run.
+        out: results folder of the whole; new, or of the same run.
+        catalog: where the tasks of the run are looked up.
+
+    Raises:
+        UsageError: no folder was given.
+        IntegrityError: a folder is of another run or holds none, or shards are still missing.
+    """
+    if not folders:
+        raise UsageError("nothing to merge", hint="name the results folders of the --shard parts")
+    store = Store(out)
+    first = None
+    for source in [store, *(Store(folder) for folder in folders)]:
+        manifest = source.read_json(MANIFEST)
+        if manifest is None:
+            if source is store:
+                continue
+            raise IntegrityError(f"`{source.folder}` holds no run", hint="give folders that `tokbench run` wrote")
+        first = first or manifest
+        if manifest["key"] != first["key"]:
+            fields = differing(first["identity"], manifest["identity"])
+            raise IntegrityError(
+                f"`{source.folder}` is of another run than the others: {'; '.join(list(fields)[:3])}",
+                hint="merge only folders that the same command made with different --shard",
+            )
+    assert first is not None
+    store.write_json(MANIFEST, first)
+    for folder in folders:
+        if folder.resolve() == out.resolve():
+            continue
+        source = Store(folder)
+        for job in first["jobs"]:
+            for shard in range(job["shards"]):
+                if not store.done(job["id"], job["key"], shard) and source.done(job["id"], job["key"], shard):
+                    store.copy_shard(source, job["id"], job["key"], shard)
+    tasks = {name: catalog.task(name) for job in first["jobs"] for name in job["tasks"]}
+    return finish(store, first, tasks, {})
