@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -21,6 +20,8 @@ from tokbench.header import Variant, read_header
 from tokbench.shipped import shipped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from tokbench.images.card import Card
     from tokbench.networks.base import Evaluator
     from tokbench.tasks.base import Task
@@ -81,7 +82,9 @@ class Entry(Generic[T]):
             value: T = self.point.load()
         except Exception as error:
             # A stranger's module may raise anything at all; whatever it is, it breaks this plugin only.
-            raise BrokenPluginError(f"plugin `{self.name}` ({self.origin}) is broken: {_reason(error)}") from error
+            raise BrokenPluginError(
+                f"plugin `{self.name}` ({self.origin}) is broken: {_reason(error)}"
+            ) from error
         return value
 
 
@@ -173,7 +176,9 @@ def _points(group: str) -> list[EntryPoint]:
     allowed = os.environ.get("TOKBENCH_PLUGINS")
     names = None if allowed is None else {name.strip() for name in allowed.split(",")} | {"tokbench"}
     points = entry_points(group=f"tokbench.{group}")
-    return sorted((p for p in points if names is None or _dist_name(p) in names), key=lambda p: (_dist_name(p), p.name))
+    return sorted(
+        (p for p in points if names is None or _dist_name(p) in names), key=lambda p: (_dist_name(p), p.name)
+    )
 
 
 def _dist_name(point: EntryPoint) -> str:

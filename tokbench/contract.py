@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tokbench.errors import ContractError
@@ -27,7 +28,12 @@ def check_codes(codes: object, spec: TokenSpec, n: int) -> None:
         _fail(spec, "encode", f"a {type(codes).__name__}", "tokbench.Codes")
     forms = [name for name in ("ids", "latents", "payloads") if getattr(codes, name) is not None]
     if len(forms) != 1:
-        _fail(spec, "encode", f"Codes with {' and '.join(forms) or 'nothing'}", "exactly one of ids, latents, payloads")
+        _fail(
+            spec,
+            "encode",
+            f"Codes with {' and '.join(forms) or 'nothing'}",
+            "exactly one of ids, latents, payloads",
+        )
     value = getattr(codes, forms[0])
     if len(value) != n:
         _fail(spec, "encode", f"{forms[0]} for {len(value)} images", f"{n}")
@@ -74,13 +80,20 @@ def check_images(images: object, spec: TokenSpec, shape: tuple[int, int, int, in
     if tuple(images.shape) != shape:
         _fail(spec, "decode", f"shape {tuple(images.shape)}", f"{shape}")
     if not images.is_floating_point():
-        _fail(spec, "decode", f"dtype {images.dtype}", "a floating dtype in [0, 1]; the harness rounds to uint8")
+        _fail(
+            spec, "decode", f"dtype {images.dtype}", "a floating dtype in [0, 1]; the harness rounds to uint8"
+        )
     low, high = (float(bound) for bound in images.aminmax())
-    if low != low or high != high:
+    if math.isnan(low) or math.isnan(high):
         bad = int(images.isnan().sum())
         _fail(spec, "decode", f"NaN in {bad} of {images.numel()} samples", "finite numbers in [0, 1]")
     if low < LOWEST or high > HIGHEST:
-        _fail(spec, "decode", f"values from {low:.3g} to {high:.3g}", "values in [0, 1] (scale [-1, 1] as (x + 1) / 2)")
+        _fail(
+            spec,
+            "decode",
+            f"values from {low:.3g} to {high:.3g}",
+            "values in [0, 1] (scale [-1, 1] as (x + 1) / 2)",
+        )
 
 
 def check_same_codes(first: Codes, second: Codes, spec: TokenSpec) -> None:

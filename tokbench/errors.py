@@ -26,7 +26,10 @@ itself and 130 for an interrupt.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class TokbenchError(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args
 
 from tokbench.errors import BrokenPluginError
 from tokbench.tokenizer import Kind, TokenSpec
@@ -56,7 +56,9 @@ def read_header(path: Path) -> Header:
             f"adapter `{path.name}` has no `# /// script` header",
             hint="docs/adapters.md shows one; a header makes a tokenizer listable without running its code",
         )
-    body = "".join(line[2:] if line.startswith("# ") else line[1:] for line in match["body"].splitlines(keepends=True))
+    body = "".join(
+        line[2:] if line.startswith("# ") else line[1:] for line in match["body"].splitlines(keepends=True)
+    )
     try:
         toml = tomllib.loads(body)
     except tomllib.TOMLDecodeError as error:
@@ -66,7 +68,11 @@ def read_header(path: Path) -> Header:
 
 def _header(toml: dict[str, Any], origin: str) -> Header:
     table = toml.get("tool", {}).get("tokbench")
-    if not isinstance(table, dict) or not isinstance(table.get("tokenizers"), list) or not table["tokenizers"]:
+    if (
+        not isinstance(table, dict)
+        or not isinstance(table.get("tokenizers"), list)
+        or not table["tokenizers"]
+    ):
         raise BrokenPluginError(
             f"adapter `{origin}`: header lists no tokenizer", hint="add a [[tool.tokbench.tokenizers]] table"
         )
@@ -88,13 +94,14 @@ def _header(toml: dict[str, Any], origin: str) -> Header:
 def _variant(entry: dict[str, Any], origin: str) -> Variant:
     where = f"adapter `{origin}`, tokenizer `{entry.get('name', '?')}`"
     weights = tuple(_weight_file(item, where) for item in entry.pop("weights", []))
-    hints = get_type_hints(TokenSpec)
     known = {field.name: field for field in fields(TokenSpec)}
     for key, value in entry.items():
         if key not in known:
-            raise BrokenPluginError(f"{where}: unknown key `{key}`", hint=f"known keys: {', '.join(known)}, weights")
-        if not _fits(value, hints[key]):
-            raise BrokenPluginError(f"{where}: `{key}` is {value!r}, expected {hints[key]}")
+            raise BrokenPluginError(
+                f"{where}: unknown key `{key}`", hint=f"known keys: {', '.join(known)}, weights"
+            )
+        if not _fits(value, str(known[key].type)):
+            raise BrokenPluginError(f"{where}: `{key}` is {value!r}, expected {known[key].type}")
     for name, field in known.items():
         if name not in entry and field.default is MISSING and field.default_factory is MISSING:
             raise BrokenPluginError(f"{where}: key `{name}` is missing")
@@ -111,23 +118,24 @@ def _variant(entry: dict[str, Any], origin: str) -> Variant:
     return Variant(TokenSpec(**entry), weights)
 
 
-def _fits(value: object, hint: object) -> bool:
-    """Say whether a TOML value can stand for a field of that type."""
-    plain: dict[object, type | tuple[type, ...]] = {str: str, int: int, bool: bool, Kind: str}
-    if hint in plain:
-        return isinstance(value, plain[hint]) and isinstance(value, bool) == (hint is bool)
-    if hint == int | None:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint == tuple[str, ...]:
+def _fits(value: object, wanted: str) -> bool:
+    """Say whether a TOML value can stand for a field annotated like that."""
+    if isinstance(value, bool):
+        return wanted == "bool"
+    if wanted in {"str", "Kind"}:
+        return isinstance(value, str)
+    if wanted in {"int", "int | None"}:
+        return isinstance(value, int)
+    if wanted == "tuple[str, ...]":
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return isinstance(value, dict)
+    return wanted.startswith("Mapping") and isinstance(value, dict)
 
 
 def _weight_file(item: object, where: str) -> WeightFile:
     if not isinstance(item, dict) or not {"name", "source"} <= item.keys():
         raise BrokenPluginError(f"{where}: each of `weights` needs `name` and `source`, got {item!r}")
-    hints = get_type_hints(WeightFile)
+    types = {field.name: str(field.type) for field in fields(WeightFile)}
     for key, value in item.items():
-        if key not in hints or not _fits(value, hints[key]):
+        if not _fits(value, types.get(key, "")):
             raise BrokenPluginError(f"{where}: `weights` has an unusable `{key}` = {value!r}")
     return WeightFile(**item)

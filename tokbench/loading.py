@@ -47,7 +47,9 @@ def weight_paths(files: Iterable[WeightFile], overrides: Mapping[str, Path]) -> 
     return {file.name: resolve(file, overrides, shipped("adapters")) for file in files}
 
 
-def fingerprint(files: Iterable[WeightFile], overrides: Mapping[str, Path], code: Path | None = None) -> Fingerprint:
+def fingerprint(
+    files: Iterable[WeightFile], overrides: Mapping[str, Path], code: Path | None = None
+) -> Fingerprint:
     """Hash what decides the numbers: the adapter file and the weights in use.
 
     Raises:
@@ -55,7 +57,9 @@ def fingerprint(files: Iterable[WeightFile], overrides: Mapping[str, Path], code
         DigestError: a weights file is not the pinned one.
     """
     paths = weight_paths(files, overrides)
-    return Fingerprint(digest(code) if code else "", {name: digest(path) for name, path in sorted(paths.items())})
+    return Fingerprint(
+        digest(code) if code else "", {name: digest(path) for name, path in sorted(paths.items())}
+    )
 
 
 def build_tokenizer(
@@ -103,9 +107,7 @@ def build_tokenizer(
     return tokenizer
 
 
-def build_network(
-    evaluator: Evaluator, *, device: torch.device, overrides: Mapping[str, Path]
-) -> Network:
+def build_network(evaluator: Evaluator, *, device: torch.device, overrides: Mapping[str, Path]) -> Network:
     """Load an evaluator network.
 
     Raises:
@@ -147,7 +149,8 @@ def _module(entry: TokenizerEntry) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, entry.path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look their module up by name
     try:

@@ -78,5 +78,7 @@ def get_protocol(name: str) -> EvalProtocol:
         raise UnknownNameError("protocol", name, PRESETS, hint=f"protocols are {', '.join(PRESETS)}")
     side = int(match[2])
     if not 16 <= side <= 8192:
-        raise UsageError(f"protocol `{name}`: side {side} is out of range", hint="use a side from 16 to 8192 pixels")
+        raise UsageError(
+            f"protocol `{name}`: side {side} is out of range", hint="use a side from 16 to 8192 pixels"
+        )
     return EvalProtocol(name, _FAMILIES[match[1]], side)

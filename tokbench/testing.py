@@ -1,15 +1,14 @@
 """The conformance kit: what third parties run on their own tokenizer, from pytest or by `tokbench check`.
 
-    from tokbench.testing import check_tokenizer
+from tokbench.testing import check_tokenizer
 
-    def test_my_tokenizer():
-        check_tokenizer(MyTokenizer()).raise_if_failed()
+def test_my_tokenizer():
+    check_tokenizer(MyTokenizer()).raise_if_failed()
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ from tokbench.errors import ContractError, TokbenchError
 from tokbench.tokenizer import Codes, HasCodebook, VariableLength, capabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from torch import Tensor
 
@@ -134,14 +135,18 @@ class _Kit:
             single = torch.cat([each.ids for each in alone if each.ids is not None])
             share = float((single == codes.ids).double().mean())
             if share < _SAME_IDS:
-                raise ContractError(f"{share:.4%} of ids stay the same when an image is alone; wanted {_SAME_IDS:.1%}")
+                raise ContractError(
+                    f"{share:.4%} of ids stay the same when an image is alone; wanted {_SAME_IDS:.1%}"
+                )
             return f"{share:.4%} of ids equal"
         assert codes.latents is not None
         single = torch.cat([each.latents for each in alone if each.latents is not None])
         scale = float(codes.latents.float().abs().max()) or 1.0
         gap = float((single.float() - codes.latents.float()).abs().max()) / scale
         if gap > _SAME_LATENTS:
-            raise ContractError(f"latents differ by {gap:.2g} of their range when an image is alone; wanted {_SAME_LATENTS}")
+            raise ContractError(
+                f"latents differ by {gap:.2g} of their range when an image is alone; wanted {_SAME_LATENTS}"
+            )
         return f"differ by {gap:.1e} of their range"
 
     def side_effects(self) -> str:
@@ -149,14 +154,23 @@ class _Kit:
         import torch
 
         def state() -> tuple[object, ...]:
-            return torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.initial_seed()
+            return (
+                torch.get_default_dtype(),
+                torch.is_grad_enabled(),
+                torch.get_num_threads(),
+                torch.initial_seed(),
+            )
 
         before, draw = state(), torch.get_rng_state()
         self.tokenizer.decode(_through_bytes(self.tokenizer.encode(self.images), self.tokenizer))
         if state() != before:
-            raise ContractError(f"global torch settings changed from {before} to {state()}; wanted them untouched")
+            raise ContractError(
+                f"global torch settings changed from {before} to {state()}; wanted them untouched"
+            )
         if self.spec.deterministic and not torch.equal(draw, torch.get_rng_state()):
-            raise ContractError("random numbers were drawn; wanted none, or `deterministic = false` in the spec")
+            raise ContractError(
+                "random numbers were drawn; wanted none, or `deterministic = false` in the spec"
+            )
         return "none"
 
     def codebook(self) -> str:
@@ -165,7 +179,9 @@ class _Kit:
         entries = self.tokenizer.codebook()
         wanted = (self.spec.vocab,) if entries.ndim == 2 else (self.spec.codebooks, self.spec.vocab)
         if tuple(entries.shape[: len(wanted)]) != wanted or not bool(entries.isfinite().all()):
-            raise ContractError(f"codebook() returned shape {tuple(entries.shape)}; wanted {wanted} + (dim,), finite")
+            raise ContractError(
+                f"codebook() returned shape {tuple(entries.shape)}; wanted {wanted} + (dim,), finite"
+            )
         return f"shape {tuple(entries.shape)}"
 
     def lengths(self) -> str:
@@ -186,7 +202,9 @@ class _Kit:
             check_images(images, self.spec, tuple(self.images.shape))  # type: ignore[arg-type]
             spent.append(pack(cut, self.spec)[0].bits)
         if spent != sorted(set(spent)):
-            raise ContractError(f"lengths {lengths} cost {spent} bits; wanted more bits for every longer code")
+            raise ContractError(
+                f"lengths {lengths} cost {spent} bits; wanted more bits for every longer code"
+            )
         return f"{len(lengths)} lengths, {spent[0]} to {spent[-1]} bits"
 
     def _need_codes(self) -> Codes:

@@ -6,11 +6,12 @@ padding, clamping, rounding to uint8, serialising the codes and counting their b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 Kind = Literal["discrete", "continuous", "codec", "images"]

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 def check(
     tokenizers: Annotated[list[str] | None, typer.Argument(help="Names or FILE.py[:NAME].")] = None,
-    tokenizer: Annotated[list[str] | None, typer.Option("--tokenizer", "-t", help="The same, as an option.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every tokenizer whose requirements are installed.")] = False,
+    tokenizer: Annotated[
+        list[str] | None, typer.Option("--tokenizer", "-t", help="The same, as an option.")
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every tokenizer whose requirements are installed.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "cpu",
     dtype: Annotated[str, typer.Option("--dtype", help="float32, float16 or bfloat16.")] = "float32",
     weights: Annotated[

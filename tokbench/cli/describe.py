@@ -89,7 +89,18 @@ def _image_set(name: str, catalog: Catalog) -> dict[str, Any] | None:
     if name not in catalog.image_sets:
         return None
     card, _ = catalog.image_set(name)
-    keys = ("title", "version", "license", "source", "citation", "purpose", "not_for", "bias", "count", "digest")
+    keys = (
+        "title",
+        "version",
+        "license",
+        "source",
+        "citation",
+        "purpose",
+        "not_for",
+        "bias",
+        "count",
+        "digest",
+    )
     return {key: getattr(card, key) for key in keys if hasattr(card, key)}
 
 
@@ -116,7 +127,9 @@ def _protocol(name: str, catalog: Catalog) -> dict[str, Any] | None:
 
 
 def _metric(name: str, catalog: Catalog) -> dict[str, Any] | None:
-    for task in (catalog.task(each) for each in catalog.tasks if catalog.tasks[each].origin.startswith("tokbench ")):
+    for task in (
+        catalog.task(each) for each in catalog.tasks if catalog.tasks[each].origin.startswith("tokbench ")
+    ):
         for metric in task.metrics:
             if metric.name == name:
                 return {

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Tokenizers, evaluators or weights names.")],
-    offline: Annotated[bool, typer.Option("--offline", help="Only say what is there and where the rest belongs.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Only say what is there and where the rest belongs.")
+    ] = False,
 ) -> None:
     """Download weights of tokenizers and evaluators, check them, and print where they are."""
     from tokbench.catalog import discover

@@ -55,8 +55,15 @@ def _rows(kind: Kind, catalog: Catalog) -> list[dict[str, Any]]:
     if kind is Kind.protocols:
         from tokbench.protocol import PRESETS
 
-        return [{"name": p.name, "what": f"{p.fit}, id {p.id}", "from": "tokbench", "broken": ""} for p in PRESETS.values()]
-    entries = {Kind.tasks: catalog.tasks, Kind.datasets: catalog.image_sets, Kind.evaluators: catalog.evaluators}[kind]
+        return [
+            {"name": p.name, "what": f"{p.fit}, id {p.id}", "from": "tokbench", "broken": ""}
+            for p in PRESETS.values()
+        ]
+    entries = {
+        Kind.tasks: catalog.tasks,
+        Kind.datasets: catalog.image_sets,
+        Kind.evaluators: catalog.evaluators,
+    }[kind]
     return [_entry(entry) for entry in entries.values()]
 
 
@@ -66,13 +73,16 @@ def _tokenizer(entry: TokenizerEntry) -> dict[str, Any]:
 
 
 def _entry(entry: Entry[Any]) -> dict[str, Any]:
-    """Describe a card by its title; a plugin stays unloaded, so only its origin is known."""
+    """Describe a card by its title; a stranger's plugin stays unloaded, so only its origin is known."""
     from tokbench.errors import BrokenPluginError
+    from tokbench.images.card import read_card_header
 
     row = {"name": entry.name, "what": "", "from": entry.origin, "broken": ""}
-    if entry.card is not None or entry.origin.startswith("tokbench "):
-        try:
+    try:
+        if entry.card is not None:
+            row["what"] = read_card_header(entry.card).title
+        elif entry.origin.startswith("tokbench "):
             row["what"] = entry.load().title
-        except BrokenPluginError as error:
-            row["broken"] = error.message
+    except BrokenPluginError as error:
+        row["broken"] = error.message
     return row

@@ -10,14 +10,16 @@ import typer
 
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="Results folders of one run, made with --shard.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the whole goes; may be one of the folders.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the whole goes; may be one of the folders.")
+    ],
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Merge results folders of one run into one and summarise it."""
     from tokbench.catalog import discover
     from tokbench.cli.output import print_json
     from tokbench.cli.render import show_results
-    from tokbench.engine.merge import merge_folders
+    from tokbench.results.merge import merge_folders
 
     catalog = discover()
     results = merge_folders(folders, out, catalog)

@@ -20,7 +20,9 @@ def parse_weights(pairs: list[str] | None) -> dict[str, Path]:
     for pair in pairs or []:
         name, separator, path = pair.partition("=")
         if not (name and separator and path):
-            raise UsageError(f"--weights {pair} is not NAME=PATH", hint="e.g. --weights inception=weights.pth")
+            raise UsageError(
+                f"--weights {pair} is not NAME=PATH", hint="e.g. --weights inception=weights.pth"
+            )
         if name in found:
             raise UsageError(f"--weights names `{name}` twice")
         found[name] = Path(path)
@@ -53,5 +55,7 @@ def go_offline(sources: Iterable[str]) -> None:
     for source in sources:
         scheme, separator, _ = source.partition("://")
         if separator and scheme not in {"file", "local", "memory"}:
-            raise UsageError(f"--offline: `{source}` lies on the network", hint="copy it here first, or drop --offline")
+            raise UsageError(
+                f"--offline: `{source}` lies on the network", hint="copy it here first, or drop --offline"
+            )
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")

@@ -20,7 +20,9 @@ def console(stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, highlight=False, soft_wrap=False, width=None if stream.isatty() else PLAIN_WIDTH)
+    return Console(
+        file=stream, highlight=False, soft_wrap=False, width=None if stream.isatty() else PLAIN_WIDTH
+    )
 
 
 def print_line(text: str = "") -> None:
@@ -49,4 +51,6 @@ def show_error(error: TokbenchError) -> None:
 
 def printable(text: str) -> str:
     """Escape control characters, so that a file name cannot steer the terminal."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )

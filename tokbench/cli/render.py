@@ -36,11 +36,15 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
         for tokenizer, line in table.lines.items():
             if not any(metric in line and not math.isnan(line[metric].value) for metric in table.metrics):
                 continue
-            cells = [_bold(cell(line.get(metric)), tokenizer in table.best(metric)) for metric in table.metrics]
+            cells = [
+                _bold(cell(line.get(metric)), tokenizer in table.best(metric)) for metric in table.metrics
+            ]
             shown.add_row(escape(printable(tokenizer)), *cells)
         screen.print(shown, width=min(screen.width, PLAIN_WIDTH))
         _footnotes(table)
-    partial = ", on part of the images (--limit)" if any(job["partial"] for job in results.manifest["jobs"]) else ""
+    partial = (
+        ", on part of the images (--limit)" if any(job["partial"] for job in results.manifest["jobs"]) else ""
+    )
     print_note("± is half the 95 % interval" + partial + "; every metric, image and interval is in")
     screen.print(f"{results.folder}", soft_wrap=True, markup=False)
 

@@ -21,22 +21,38 @@ def run(
         typer.Option("--tokenizer", "-t", help="Name, FILE.py[:NAME], or folder:DIR. Repeatable."),
     ] = None,
     images: Annotated[
-        list[str] | None, typer.Option("--images", help="Folder, tar or Parquet of your own images, or a URL. Repeatable.")
+        list[str] | None,
+        typer.Option("--images", help="Folder, tar or Parquet of your own images, or a URL. Repeatable."),
     ] = None,
-    dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="Image set by name. Repeatable.")] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", "-d", help="Image set by name. Repeatable.")
+    ] = None,
     task: Annotated[list[str] | None, typer.Option("--task", help="Task by name. Repeatable.")] = None,
-    suite: Annotated[str, typer.Option("--suite", help="Supplies what the options above leave out.")] = "embedded",
+    suite: Annotated[
+        str, typer.Option("--suite", help="Supplies what the options above leave out.")
+    ] = "embedded",
     protocol: Annotated[
-        str | None, typer.Option("--protocol", help="Replaces the tasks' own, e.g. native, bicubic-256, tokbench-512.")
+        str | None,
+        typer.Option("--protocol", help="Replaces the tasks' own, e.g. native, bicubic-256, tokbench-512."),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Only so many images of each set, evenly spaced.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Only so many images of each set, evenly spaced.")
+    ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Images per call.")] = 16,
-    workers: Annotated[int | None, typer.Option("--workers", help="Processes; by default one per two CPUs.")] = None,
-    shard: Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Compute only part I of N.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; by default one per two CPUs.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="Compute only part I of N.")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, float16 or bfloat16, of the tokenizer.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="float32, float16 or bfloat16, of the tokenizer.")
+    ] = "float32",
     seed: Annotated[int, typer.Option("--seed", help="Of stochastic tokenizers and of resampling.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Results folder; by default runs/NAME-KEY.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Results folder; by default runs/NAME-KEY.")
+    ] = None,
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="NAME=PATH", help="Use this file. Repeatable.")
     ] = None,
@@ -52,7 +68,8 @@ def run(
     from tokbench.cli.output import print_json, print_note
     from tokbench.cli.progress import progress
     from tokbench.cli.render import show_failures, show_results
-    from tokbench.engine.evaluate import UnfinishedError, evaluate
+    from tokbench.engine.evaluate import evaluate
+    from tokbench.results.finish import UnfinishedError
     from tokbench.suite import load_suite
 
     chosen = load_suite(suite)
@@ -111,4 +128,3 @@ def default_workers(device: str) -> int:
 def _headlines(results: Results, catalog: Catalog) -> dict[str, tuple[str, ...]]:
     names = {row.task for row in results.rows}
     return {name: catalog.task(name).headline for name in names}
-

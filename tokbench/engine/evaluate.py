@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokbench.errors import DataError, IntegrityError, UsageError
+from tokbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from tokbench.catalog import Catalog
     from tokbench.engine.run import Pass, Run
-    from tokbench.engine.store import Store
-    from tokbench.errors import TokbenchError
     from tokbench.images.imageset import ImageSet
     from tokbench.results.results import Results
+    from tokbench.results.store import Store
     from tokbench.tasks.base import Task
     from tokbench.tokenizer import Tokenizer
 
@@ -69,8 +68,9 @@ def evaluate(
         TokbenchError: see `tokbench.errors`; finished shards are kept and the same call continues after them.
     """
     from tokbench.engine.manifest import open_manifest
-    from tokbench.engine.store import Store
     from tokbench.engine.workers import run_units
+    from tokbench.results.finish import finish
+    from tokbench.results.store import Store
 
     if dtype not in DTYPES:
         raise UsageError(f"dtype `{dtype}` is not one of {', '.join(DTYPES)}")
@@ -152,56 +152,14 @@ def open_source(source: str | Path | ImageSet, catalog: Catalog) -> ImageSet:
     raise AssertionError(text)
 
 
-def finish(
-    store: Store, manifest: Mapping[str, Any], tasks: Mapping[str, Task], failed: Mapping[str, TokbenchError]
-) -> Results:
-    """Summarise what is there and write the summary.
-
-    Raises:
-        IntegrityError: shards of a tokenizer that did not fail are missing, because other machines have yet to
-            compute theirs.
-    """
-    from tokbench.engine.store import PARTIAL, SUMMARY
-    from tokbench.results.results import Results
-    from tokbench.results.summary import read_table, summarize
-
-    missing = {
-        job["id"]: absent
-        for job in manifest["jobs"]
-        if job["id"] not in failed
-        and (absent := [n for n in range(job["shards"]) if not store.done(job["id"], job["key"], n)])
-    }
-    if missing:
-        count = sum(len(absent) for absent in missing.values())
-        raise UnfinishedError(
-            f"`{store.folder}`: {count} shards have yet to be computed",
-            hint="run the other --shard parts, then `tokbench merge` their folders (or any of them again, if shared)",
-        )
-    rows = summarize(store, manifest, tasks, failed)
-    unreadable: dict[str, dict[str, str]] = {}
-    for job in manifest["jobs"]:
-        if job["id"] not in failed:
-            table = read_table(store, job).select(["image", "status", "reason"]).to_pylist()
-            lost = {row["image"]: row["reason"] for row in table if row["status"] == "failed"}
-            if lost:
-                unreadable.setdefault(job["dataset"], {}).update(lost)
-    names = {job["id"]: job["tokenizer"] for job in manifest["jobs"]}
-    failures = {names[job]: f"{type(error).__name__}: {error.message}" for job, error in failed.items()}
-    results = Results(store.folder, tuple(rows), manifest, not failed, failures, unreadable)
-    store.write_json(PARTIAL if failed else SUMMARY, results.summary())
-    if not failed:
-        store.remove(PARTIAL)
-    return results
-
-
-class UnfinishedError(IntegrityError):
-    """A sharded run whose other parts are not here yet; what this process had to do is done."""
-
-
 def default_folder(run: Run) -> Path:
     """Name the results folder after what is in it, so that the same command finds it again."""
-    first = run.jobs[0].subject.spec.name if len({job.subject.spec.name for job in run.jobs}) == 1 else "several"
-    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in first).strip("-.")[-40:]
+    first = (
+        run.jobs[0].subject.spec.name if len({job.subject.spec.name for job in run.jobs}) == 1 else "several"
+    )
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in first).strip("-.")[
+        -40:
+    ]
     return Path("runs") / f"{safe or 'run'}-{run.key[:8]}"
 
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from tokbench.engine.reconstruct import Reconstruction, Reconstructor
     from tokbench.engine.run import Job, Pass, Run
-    from tokbench.engine.store import Store
     from tokbench.metrics.base import State
     from tokbench.networks.base import Network
+    from tokbench.results.store import Store
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,9 @@ class Loop:
         with torch.inference_mode():
             for metric in job.metrics:
                 if isinstance(metric, ImageMetric):
-                    sheet.values[metric.name][rows[kept]] = _guard(metric.name, lambda m=metric: m.measure(seen))
+                    sheet.values[metric.name][rows[kept]] = _guard(
+                        metric.name, lambda m=metric: m.measure(seen)
+                    )
             for collector in job.collectors:
                 state = _guard(collector.name, lambda c=collector: c.of(seen))
                 sheet.states[collector.name] = sheet.states[collector.name] + state
@@ -179,7 +181,9 @@ class Loop:
     def _reconstructor(self, job: Job) -> Reconstructor:
         name = job.subject.spec.name
         if name not in self._reconstructors:
-            self._reconstructors[name] = job.subject.open(self._device, self._dtype, self.run.settings.overrides)
+            self._reconstructors[name] = job.subject.open(
+                self._device, self._dtype, self.run.settings.overrides
+            )
         return self._reconstructors[name]
 
 
@@ -196,7 +200,9 @@ def resolve_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise SetupError(f"device `{name}` cannot be used: {reason}", hint="--device cpu works everywhere") from error
+        raise SetupError(
+            f"device `{name}` cannot be used: {reason}", hint="--device cpu works everywhere"
+        ) from error
     return device
 
 
@@ -210,7 +216,8 @@ def read_originals(part: Pass, shard: int) -> list[Original]:
     read = part.images.read([part.plan.items[index] for index in indices])
     with ThreadPoolExecutor(2) as pool:
         waiting = [
-            pool.submit(_original, part, index, item.file, data) for index, (item, data) in zip(indices, read, strict=True)
+            pool.submit(_original, part, index, item.file, data)
+            for index, (item, data) in zip(indices, read, strict=True)
         ]
         return [future.result() for future in waiting]
 

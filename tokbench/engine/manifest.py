@@ -15,9 +15,19 @@ from tokbench.results.schema import SCHEMA
 
 if TYPE_CHECKING:
     from tokbench.engine.run import Job, Run
-    from tokbench.engine.store import Store
+    from tokbench.results.store import Store
 
-_PACKAGES = ("torch", "numpy", "pillow", "scipy", "pandas", "pyarrow", "torch-fidelity", "lpips", "pillow-jxl-plugin")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "pillow",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "torch-fidelity",
+    "lpips",
+    "pillow-jxl-plugin",
+)
 
 
 def make_manifest(run: Run) -> dict[str, Any]:
@@ -50,7 +60,7 @@ def open_manifest(store: Store, run: Run) -> dict[str, Any]:
         IntegrityError: the folder holds another run; says which fields differ.
         StorageError: the folder cannot be written.
     """
-    from tokbench.engine.store import MANIFEST, differing
+    from tokbench.results.store import MANIFEST, differing
 
     existing = store.read_json(MANIFEST)
     if existing is None:

@@ -80,7 +80,9 @@ class TokenizerReconstructor:
             ContractError: it returned something outside the contract.
         """
         canvases = np.stack([pad(original.canvas, self.spec.stride) for original in originals])
-        images = torch.from_numpy(canvases).to(self._device).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        images = (
+            torch.from_numpy(canvases).to(self._device).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        )
         if not self._probed:
             self._probe(images[:1], f"{seed}:probe")
         if self.spec.deterministic:
@@ -127,7 +129,7 @@ class TokenizerReconstructor:
         """Give every image its own seed, from the run's seed and its id, so that neighbours do not matter."""
         parts = []
         for position, item in enumerate(items):
-            with _seeded(f"{seed}:{item.id}", self._device):
+            with _Seeded(f"{seed}:{item.id}", self._device):
                 parts.append(self._round_trip(images[position : position + 1]))
         return (
             torch.cat([part[0] for part in parts]),
@@ -139,7 +141,7 @@ class TokenizerReconstructor:
 
     def _probe(self, image: Tensor, seed: str) -> None:
         """Run one image twice before the first batch: warms up, and catches hidden randomness early."""
-        with _seeded(seed, self._device):
+        with _Seeded(seed, self._device):
             codes = [self._call("encode", lambda: self._tokenizer.encode(image)) for _ in range(2)]
             for each in codes:
                 check_codes(each, self.spec, 1)
@@ -208,11 +210,13 @@ class FolderReconstructor:
         pixels = decode(data, match.file).pixels
         if pixels.shape != original.reference.shape:
             got, wanted = (f"{shape[1]}×{shape[0]}" for shape in (pixels.shape, original.reference.shape))
-            raise ImageError(f"reconstruction `{match.file}` is {got} pixels, the preprocessed original {wanted}")
+            raise ImageError(
+                f"reconstruction `{match.file}` is {got} pixels, the preprocessed original {wanted}"
+            )
         return pixels
 
 
-class _seeded:
+class _Seeded:
     """Fix torch's seed for one image and put the caller's random state back afterwards."""
 
     def __init__(self, text: str, device: torch.device) -> None:

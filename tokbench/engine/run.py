@@ -134,7 +134,9 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """Everything that decides the numbers: the identities of all jobs by tokenizer, image set and protocol."""
         return {
-            f"{job.subject.spec.name} on {job.part.images.name} by {job.part.protocol.name}": dict(job.identity)
+            f"{job.subject.spec.name} on {job.part.images.name} by {job.part.protocol.name}": dict(
+                job.identity
+            )
             for job in self.jobs
         }
 
@@ -145,7 +147,9 @@ class Run:
 
     def units(self) -> list[tuple[int, int]]:
         """List the units of work: (pass number, shard number), in order."""
-        return [(number, shard) for number, part in enumerate(self.passes) for shard in range(part.plan.shards)]
+        return [
+            (number, shard) for number, part in enumerate(self.passes) for shard in range(part.plan.shards)
+        ]
 
 
 def make_pass(
@@ -163,7 +167,9 @@ def make_pass(
     """
     from tokbench.loading import fingerprint, require_packages
 
-    wanted = sorted({metric.network for task in tasks for metric in task.metrics if metric.network is not None})
+    wanted = sorted(
+        {metric.network for task in tasks for metric in task.metrics if metric.network is not None}
+    )
     found, missing, marks = [], {}, {}
     for name in wanted:
         evaluator = catalog.evaluator(name)
@@ -195,6 +201,10 @@ def make_job(subject: Subject, part: Pass, marks: Mapping[str, Mapping[str, str]
         "metrics": sorted(metric.name for metric in part.metrics),
         "evaluators": {name: dict(weights) for name, weights in marks.items()},
         "protocol": part.protocol.id,
-        "images": {"name": part.images.name, "identity": part.images.identity, "selection": part.plan.selection},
+        "images": {
+            "name": part.images.name,
+            "identity": part.images.identity,
+            "selection": part.plan.selection,
+        },
     }
     return Job(subject, part, identity)

@@ -69,7 +69,11 @@ class ObjectSubject:
             source = inspect.getsource(kind)
         except (OSError, TypeError):  # a class typed at a prompt has no source file
             source = f"{kind.__module__}.{kind.__qualname__}"
-        return {"revision": self.spec.revision, "adapter": hashlib.sha256(source.encode()).hexdigest(), "weights": {}}
+        return {
+            "revision": self.spec.revision,
+            "adapter": hashlib.sha256(source.encode()).hexdigest(),
+            "weights": {},
+        }
 
     def open(self, device: torch.device, dtype: torch.dtype, overrides: Mapping[str, Path]) -> Reconstructor:
         """Wrap the object; device and dtype are as the caller made it."""
@@ -110,7 +114,9 @@ class FolderSubject:
         try:
             return open_images(str(self.folder))
         except EmptyImageSetError as error:
-            raise EmptyImageSetError(f"tokenizer `{self.spec.name}`: {error.message}", hint=error.hint) from error
+            raise EmptyImageSetError(
+                f"tokenizer `{self.spec.name}`: {error.message}", hint=error.hint
+            ) from error
 
 
 Subject = AdapterSubject | ObjectSubject | FolderSubject
@@ -137,6 +143,8 @@ def make_subject(tokenizer: str | Tokenizer, catalog: Catalog) -> Subject:
     if tokenizer.startswith(FOLDER):
         folder = Path(tokenizer.removeprefix(FOLDER)).expanduser()
         if not folder.is_dir():
-            raise UsageError(f"tokenizer `{tokenizer}`: no folder `{folder}`", hint="give folder:DIR of reconstructions")
+            raise UsageError(
+                f"tokenizer `{tokenizer}`: no folder `{folder}`", hint="give folder:DIR of reconstructions"
+            )
         return FolderSubject(folder)
     return AdapterSubject(catalog.tokenizer(tokenizer))

@@ -13,8 +13,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from tokbench.engine.loop import Loop, resolve_device
-from tokbench.engine.store import Store
 from tokbench.errors import AdapterError, TokbenchError, UsageError
+from tokbench.results.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

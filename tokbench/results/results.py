@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ from tokbench.errors import IntegrityError
 from tokbench.results.schema import SCHEMA, Row, row_from_dict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
 
@@ -41,17 +42,20 @@ class Results:
         Raises:
             IntegrityError: the run has not been finished, or the folder is of another schema version.
         """
-        from tokbench.engine.store import MANIFEST, PARTIAL, SUMMARY, Store
+        from tokbench.results.store import MANIFEST, PARTIAL, SUMMARY, Store
 
         store = Store(Path(folder))
         manifest = store.read_json(MANIFEST)
         summary = store.read_json(SUMMARY) or store.read_json(PARTIAL)
         if manifest is None or summary is None:
             raise IntegrityError(
-                f"`{folder}` holds no finished run", hint="run the command that made it again; it goes on where it was"
+                f"`{folder}` holds no finished run",
+                hint="run the command that made it again; it goes on where it was",
             )
         if summary.get("schema") != SCHEMA:
-            raise IntegrityError(f"`{folder}` was written by another version of tokbench (schema {summary.get('schema')})")
+            raise IntegrityError(
+                f"`{folder}` was written by another version of tokbench (schema {summary.get('schema')})"
+            )
         try:
             rows = tuple(row_from_dict(fields) for fields in summary["rows"])
             return cls(
@@ -99,7 +103,7 @@ class Results:
         """Return per-image values as a pandas frame: one row per tokenizer, image set and image."""
         import pandas as pd
 
-        from tokbench.engine.store import Store
+        from tokbench.results.store import Store
         from tokbench.results.summary import read_table
 
         store = Store(self.folder)

@@ -86,7 +86,10 @@ def row_from_dict(fields: Mapping[str, Any]) -> Row:
     Raises:
         ValueError: fields are missing or unknown.
     """
-    numbers = {name: math.nan if fields.get(name) is None else float(fields[name]) for name in ("value", "ci_low", "ci_high")}
+    numbers = {
+        name: math.nan if fields.get(name) is None else float(fields[name])
+        for name in ("value", "ci_low", "ci_high")
+    }
     try:
         return Row(**{**fields, **numbers})
     except TypeError as error:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from tokbench.engine.store import Store
     from tokbench.metrics.base import Metric, SetMetric, State
+    from tokbench.results.store import Store
     from tokbench.tasks.base import Task
 
 
@@ -71,7 +71,9 @@ def summarize(
     for job in manifest["jobs"]:
         if job["id"] in failed:
             reason = f"{type(failed[job['id']]).__name__}: {failed[job['id']].message}"
-            rows += [_row(job, *pair, _blank(reason), 0, job["images"], "failed") for pair in _metrics(job, tasks)]
+            rows += [
+                _row(job, *pair, _blank(reason), 0, job["images"], "failed") for pair in _metrics(job, tasks)
+            ]
             continue
         table = read_table(store, job)
         lost = sum(status == "failed" for status in table["status"].to_pylist())
@@ -90,7 +92,9 @@ def read_table(store: Store, job: Mapping[str, Any]) -> pa.Table:
     """
     import pyarrow as pa
 
-    table = pa.concat_tables([store.read_rows(job["id"], job["key"], shard) for shard in range(job["shards"])])
+    table = pa.concat_tables(
+        [store.read_rows(job["id"], job["key"], shard) for shard in range(job["shards"])]
+    )
     if table["index"].to_pylist() != list(range(job["images"])):
         raise IntegrityError(
             f"the shards of `{job['id']}` do not hold its {job['images']} images once each",
@@ -115,11 +119,19 @@ def _measured(
         values: npt.NDArray[np.float64] = table[f"metric:{metric.name}"].to_numpy()
         ok = np.array([status == "ok" for status in table["status"].to_pylist()], dtype=bool)
         measured = values[ok & ~np.isnan(values)]
-        estimate = bootstrap(measured, metric.mean, seed=seed) if measured.size else _blank("no image could be measured")
+        estimate = (
+            bootstrap(measured, metric.mean, seed=seed)
+            if measured.size
+            else _blank("no image could be measured")
+        )
         blank = int(ok.sum()) - measured.size
         if blank and measured.size:
             estimate = Estimate(
-                estimate.value, estimate.low, estimate.high, estimate.method, f"not measurable on {blank} of the images"
+                estimate.value,
+                estimate.low,
+                estimate.high,
+                estimate.method,
+                f"not measurable on {blank} of the images",
             )
         n = int(measured.size)
     else:

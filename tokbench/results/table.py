@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tokbench.results.schema import Row
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tokbench.results.schema import Row
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 
@@ -33,7 +36,11 @@ class Table:
     def best(self, metric: str) -> set[str]:
         """Return the tokenizers whose value is the best of a column; none where values must not be ranked."""
         rows = [line[metric] for line in self.lines.values() if metric in line]
-        ranked = [row for row in rows if not math.isnan(row.value) and row.reliable and row.higher_is_better is not None]
+        ranked = [
+            row
+            for row in rows
+            if not math.isnan(row.value) and row.reliable and row.higher_is_better is not None
+        ]
         if len(ranked) != len([row for row in rows if not math.isnan(row.value)]) or len(ranked) < 2:
             return set()
         pick = max if ranked[0].higher_is_better else min
@@ -113,5 +120,7 @@ def html_tables(rows: Sequence[Row]) -> str:
 def _tooltip(row: Row | None) -> str:
     if row is None:
         return ""
-    interval = f"95 % interval {number(row.ci_low)} to {number(row.ci_high)}, n = {row.n}, failed = {row.failed}"
+    interval = (
+        f"95 % interval {number(row.ci_low)} to {number(row.ci_high)}, n = {row.n}, failed = {row.failed}"
+    )
     return f"{interval}; {row.reason}" if row.reason else interval

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tokbench.metrics.base import ImageMetric, SetMetric
-from tokbench.protocol import EvalProtocol
+if TYPE_CHECKING:
+    from tokbench.metrics.base import ImageMetric, SetMetric
+    from tokbench.protocol import EvalProtocol
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ import hashlib
 import io
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import IntegrityError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -63,7 +63,9 @@ class Store:
         try:
             value = json.loads(text)
         except json.JSONDecodeError as error:
-            raise IntegrityError(f"`{self.folder / name}` is damaged: {error}", hint="use another --out") from error
+            raise IntegrityError(
+                f"`{self.folder / name}` is damaged: {error}", hint="use another --out"
+            ) from error
         if not isinstance(value, dict):
             raise IntegrityError(f"`{self.folder / name}` is no JSON object", hint="use another --out")
         return value
@@ -118,7 +120,10 @@ class Store:
         import pyarrow.parquet as pq
 
         buffer = io.BytesIO()
-        np.savez(buffer, **{f"{name}/{part}": array for name, arrays in states.items() for part, array in arrays.items()})
+        np.savez(
+            buffer,
+            **{f"{name}/{part}": array for name, arrays in states.items() for part, array in arrays.items()},
+        )
         data = buffer.getvalue()
         rows = rows.replace_schema_metadata({_HASH: hashlib.sha256(data).hexdigest(), _KEY: key})
         sink = io.BytesIO()
@@ -155,7 +160,9 @@ class Store:
 
         with np.load(io.BytesIO(self._state_bytes(job, shard)), allow_pickle=False) as arrays:
             return {
-                name.partition("/")[2]: arrays[name] for name in arrays.files if name.partition("/")[0] == collector
+                name.partition("/")[2]: arrays[name]
+                for name in arrays.files
+                if name.partition("/")[0] == collector
             }
 
     def _state_bytes(self, job: str, shard: int) -> bytes:

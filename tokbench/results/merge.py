@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokbench.engine.evaluate import finish
-from tokbench.engine.store import MANIFEST, Store, differing
 from tokbench.errors import IntegrityError, UsageError
+from tokbench.results.finish import finish
+from tokbench.results.store import MANIFEST, Store, differing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,9 @@ def merge_folders(folders: Sequence[Path], out: Path, catalog: Catalog) -> Resul
         if manifest is None:
             if source is store:
                 continue
-            raise IntegrityError(f"`{source.folder}` holds no run", hint="give folders that `tokbench run` wrote")
+            raise IntegrityError(
+                f"`{source.folder}` holds no run", hint="give folders that `tokbench run` wrote"
+            )
         first = first or manifest
         if manifest["key"] != first["key"]:
             fields = differing(first["identity"], manifest["identity"])
