@@ -1,0 +1,101 @@
+"""Image sets in a folder, local or on a storage that lists."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokbench.errors import DataError, ImageError
+from tokbench.images.card import Item
+from tokbench.images.storage import Location, ids_of, is_hidden, is_image_name, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """Reads the files of a folder one at a time."""
+
+    place: Location
+
+    def read(self, items: Sequence[Item]) -> Iterator[bytes | ImageError]:
+        """Yield each item's bytes; a file that is gone or unreadable is an `ImageError`."""
+        for item in items:
+            yield too_large(item) or self._bytes(item)
+
+    def _bytes(self, item: Item) -> bytes | ImageError:
+        try:
+            data: bytes = self.place.fs.cat_file(self.place.join(item.file))
+        except OSError as error:
+            return ImageError(
+                f"{item.file}: cannot be read: {error.strerror or error or type(error).__name__}"
+            )
+        return data
+
+
+def list_folder(place: Location) -> tuple[list[Item], list[str]]:
+    """List the images of a folder and its subfolders.
+
+    Hidden files and folders are skipped.
+
+    Returns:
+        Items in no particular order, and the relative paths of the other files.
+
+    Raises:
+        DataError: the folder cannot be listed.
+    """
+    try:
+        sizes = dict(_local_files(Path(place.path)) if place.is_local else _remote_files(place))
+    except OSError as error:
+        raise DataError(f"`{place.shown}` cannot be listed: {error.strerror or error}") from error
+    images = {path: size for path, size in sizes.items() if is_image_name(path)}
+    ids = ids_of(images)
+    items = [Item(ids[path], path, size) for path, size in images.items()]
+    return items, [path for path in sizes if path not in images]
+
+
+def file_size(place: Location, relative: str) -> int | None:
+    """Return the size of one file in bytes, 0 when the storage does not say, None when the file is absent."""
+    try:
+        return int(place.fs.info(place.join(relative)).get("size") or 0)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(
+            f"`{place.shown}`: {relative} cannot be looked up: {error.strerror or error}"
+        ) from error
+
+
+def _local_files(root: Path) -> Iterator[tuple[str, int]]:
+    """Walk a local folder; links are followed, but no folder is entered twice."""
+    seen = set()
+    for folder, names, files in os.walk(root, followlinks=True, onerror=_raise):
+        real = Path(folder).resolve()
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        names[:] = [name for name in names if not name.startswith(".")]
+        for name in files:
+            path = Path(folder, name)
+            if name.startswith(".") or not path.exists():  # a link to nothing
+                continue
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):  # reading a pipe would never end
+                yield path.relative_to(root).as_posix(), status.st_size
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _remote_files(place: Location) -> Iterator[tuple[str, int]]:
+    prefix = place.path + "/"
+    for path, info in place.fs.find(place.path, detail=True).items():
+        relative = path.removeprefix(prefix)
+        if not is_hidden(relative):
+            yield relative, int(info.get("size") or 0)
