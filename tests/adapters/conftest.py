@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from tokbench.bitstream import pack, unpack
 from tokbench.catalog import Catalog, discover
 from tokbench.images.rounding import from_uint8, to_uint8
 from tokbench.loading import build_tokenizer
 
 if TYPE_CHECKING:
-    from adapter_checks import Load
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from tokbench.tokenizer import Tokenizer
+
+    Load = Callable[[str], Tokenizer]
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +59,28 @@ def photos_like(scene: Tensor) -> Tensor:
     draw = torch.Generator().manual_seed(11)
     corners = torch.randint(0, 193, (32, 2), generator=draw).tolist()
     return torch.cat([scene[:, :, top : top + 64, left : left + 64] for top, left in corners])
+
+
+@pytest.fixture(scope="session")
+def through_bytes() -> Callable[[Tokenizer, Tensor], tuple[Tensor, list[int]]]:
+    """Encode, pack, unpack, decode; return the uint8 reconstructions and the bits of each image."""
+
+    def trip(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, list[int]]:
+        packed = pack(tokenizer.encode(images), tokenizer.spec)
+        output = tokenizer.decode(unpack([item.data for item in packed], tokenizer.spec))
+        assert output.shape == images.shape
+        assert output.is_floating_point()
+        return to_uint8(output), [item.bits for item in packed]
+
+    return trip
+
+
+@pytest.fixture(scope="session")
+def psnr() -> Callable[[Tensor, Tensor], float]:
+    """Mean PSNR in dB of uint8 reconstructions, against float originals rounded to uint8."""
+
+    def mean(originals: Tensor, reconstructions: Tensor) -> float:
+        error = (to_uint8(originals).double() - reconstructions.double()).square().mean(dim=(1, 2, 3))
+        return float((10 * torch.log10(255**2 / error)).mean())
+
+    return mean

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from adapter_checks import psnr, through_bytes
 
 from tokbench.errors import ContractError, MissingPackageError
 from tokbench.header import read_header
@@ -18,10 +17,16 @@ from tokbench.shipped import shipped
 from tokbench.tokenizer import Codes, capabilities
 
 if TYPE_CHECKING:
-    from adapter_checks import Load
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from tokbench.catalog import Catalog
+    from tokbench.tokenizer import Tokenizer
+
+    Load = Callable[[str], Tokenizer]
+    Trip = Callable[[Tokenizer, Tensor], tuple[Tensor, list[int]]]
+    Psnr = Callable[[Tensor, Tensor], float]
 
 LADDERS = {
     "jpeg": ["jpeg-q10", "jpeg-q25", "jpeg-q50", "jpeg-q75", "jpeg-q95"],
@@ -61,7 +66,9 @@ def test_every_file_has_a_header_and_no_package_marker() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 48), (1, 1, 1), (2, 37, 5)], ids=str)
-def test_identity_returns_every_level_exactly(load: Load, shape: tuple[int, int, int]) -> None:
+def test_identity_returns_every_level_exactly(
+    load: Load, shape: tuple[int, int, int], through_bytes: Trip
+) -> None:
     n, height, width = shape
     pixels = torch.randint(0, 256, (n, 3, height, width), generator=torch.Generator().manual_seed(3))
     pixels.view(-1)[: min(256, pixels.numel())] = torch.arange(min(256, pixels.numel()))
@@ -71,7 +78,9 @@ def test_identity_returns_every_level_exactly(load: Load, shape: tuple[int, int,
 
 
 @pytest.mark.parametrize(("name", "factor"), AREAS.items())
-def test_area_keeps_constants_and_costs_a_kth_squared(load: Load, name: str, factor: int) -> None:
+def test_area_keeps_constants_and_costs_a_kth_squared(
+    load: Load, name: str, factor: int, through_bytes: Trip
+) -> None:
     levels = torch.tensor([0, 1, 17, 127, 128, 254, 255])
     pixels = levels.reshape(-1, 1, 1, 1).expand(-1, 3, 32, 48).clone()
     pixels[:, 1] = 255 - pixels[:, 1]
@@ -89,14 +98,16 @@ def test_area_codes_are_cell_means_rounded_half_up(load: Load, name: str, factor
     assert torch.equal(ids.double(), means)
 
 
-def test_area_loses_more_with_each_factor(load: Load, scene: Tensor) -> None:
+def test_area_loses_more_with_each_factor(load: Load, scene: Tensor, through_bytes: Trip, psnr: Psnr) -> None:
     quality = [psnr(scene, through_bytes(load(name), scene)[0]) for name in AREAS]
     assert all(finer > coarser + 0.5 for finer, coarser in pairwise(quality)), quality
 
 
 @pytest.mark.usefixtures("need")
 @pytest.mark.parametrize("names", LADDERS.values(), ids=LADDERS.keys())
-def test_codecs_are_strictly_ordered_in_quality_and_bits(load: Load, names: list[str], scene: Tensor) -> None:
+def test_codecs_are_strictly_ordered_in_quality_and_bits(
+    load: Load, names: list[str], scene: Tensor, through_bytes: Trip, psnr: Psnr
+) -> None:
     quality, bits = [], []
     for name in names:
         output, cost = through_bytes(load(name), scene)
@@ -113,7 +124,7 @@ MAGIC = {"jpeg-q50": b"\xff\xd8\xff", "webp-q50": b"RIFF", "avif-q60": b"ftypavi
 @pytest.mark.usefixtures("need")
 @pytest.mark.parametrize(("name", "magic"), MAGIC.items(), ids=MAGIC.keys())
 def test_payloads_are_whole_files_and_every_byte_is_counted(
-    load: Load, name: str, magic: bytes, scene: Tensor
+    load: Load, name: str, magic: bytes, scene: Tensor, through_bytes: Trip
 ) -> None:
     tokenizer = load(name)
     payloads = tokenizer.encode(scene).payloads
@@ -124,7 +135,7 @@ def test_payloads_are_whole_files_and_every_byte_is_counted(
 
 @pytest.mark.usefixtures("need")
 @pytest.mark.parametrize("name", ["identity", *AREAS, *MAGIC])
-def test_batches_do_not_matter(load: Load, name: str, photos_like: Tensor) -> None:
+def test_batches_do_not_matter(load: Load, name: str, photos_like: Tensor, through_bytes: Trip) -> None:
     tokenizer = load(name)
     images = photos_like[:8]
     whole, bits = through_bytes(tokenizer, images)
