@@ -55,8 +55,8 @@ FEAT_LITE0 = _metric(
     "feat_lite0",
     "feat-L0",
     "lite0",
-    "Squared distance of unit-length feature vectors of EfficientNet-Lite0, averaged over positions and over five "
-    "stages: the construction of LPIPS (arXiv 1801.03924) with unit weights; not LPIPS.",
+    "Squared distance of unit-length feature vectors of EfficientNet-Lite0, averaged over positions and over "
+    "five stages: the construction of LPIPS (arXiv 1801.03924) with unit weights; not LPIPS.",
 )
 LPIPS_ALEX = _metric(
     "lpips_alex", "LPIPS-a", "lpips-alex", "LPIPS 0.1, AlexNet trunk, fed [-1, 1] (arXiv 1801.03924)."

@@ -17,7 +17,7 @@ EXACT_DB = 101.0754
 """What an exact image counts in a mean of PSNR beside inexact ones, in dB, rounded to 1e-4.
 
 It is the largest PSNR that an inexact 256×256 RGB image can have: one sample off by one level,
-``10 log10(255² · 3 · 256²)``. Larger values are cut to it, so that no nearly exact image outweighs an exact one.
+``10 log10(255² · 3 · 256²)``. Larger values are cut to it, so that no image outweighs an exact one.
 """
 
 
@@ -87,8 +87,8 @@ PSNR = ImageMetric(
     measure=_measure_psnr,
     mean=mean_psnr,
     definition=(
-        "Mean over images of 10 log10(255² / MSE) on rounded 8-bit RGB; an exact image counts 101.08 dB in a mean "
-        "with inexact ones."
+        "Mean over images of 10 log10(255² / MSE) on rounded 8-bit RGB; an exact image counts 101.08 dB in a "
+        "mean with inexact ones."
     ),
 )
 
