@@ -257,6 +257,32 @@ def test_cmyk_without_profile_is_converted_plainly_and_a_foreign_profile_is_igno
     assert np.abs(pixels(encoded(flat, "JPEG", quality=100)).astype(int) - [0, 255, 255]).max() <= 2
 
 
+def cmyk_profile() -> bytes:
+    """A printer whose "cyan" gives the neutral L* = 50 and whose other inks give black. Built by hand."""
+    nodes = b""
+    for index in range(16):  # two grid points for each ink; Lab as 8 bits: L* * 2.55, a* + 128, b* + 128
+        nodes += bytes([{0: 255, 8: 128}.get(index, 0), 128, 128])  # the first ink varies slowest
+    ramp = bytes(range(256))
+    unit = b"".join(struct.pack(">i", 65536 * (index % 4 == 0)) for index in range(9))
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + unit + ramp * 4 + nodes + ramp * 3
+    white = b"XYZ " + bytes(4) + struct.pack(">iii", 63190, 65536, 54061)
+    tags, entries, body = {b"A2B0": table, b"wtpt": white}, b"", b""
+    for name, content in tags.items():
+        entries += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(content))
+        body += content
+    size = 128 + 4 + len(entries) + len(body)
+    header = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02100000, b"prtr", b"CMYK", b"Lab ")
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061) + bytes(48)
+    return header + struct.pack(">I", len(tags)) + entries + body
+
+
+def test_cmyk_goes_through_its_profile() -> None:
+    cmyk = Image.fromarray(np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 0, 255]]], np.uint8), "CMYK")
+    got = pixels(encoded(cmyk, "TIFF", icc_profile=cmyk_profile()))
+    # L* = 50 is sRGB level 118.9, where plain conversion has (0, 255, 255). Two levels for the 8-bit Lab table.
+    assert np.abs(got[0].astype(int) - [[255] * 3, [119] * 3, [0] * 3]).max() <= 2
+
+
 def test_the_first_frame_of_an_animation_counts() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
     for kind, options in (("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,8 +63,10 @@ def _shallow(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 def _managed(image: Image.Image, profile: object) -> Image.Image:
     """Apply an ICC profile if it is usable and not sRGB in disguise; otherwise convert plainly."""
-    transform = _transform(profile, image.mode) if isinstance(profile, bytes) else None
-    if transform is None or _moves_nothing(transform, image.mode):
+    if not isinstance(profile, bytes) or _moves_nothing(profile, image.mode):
+        return image.convert("RGB")
+    transform = _transform(profile, image.mode)
+    if transform is None:
         return image.convert("RGB")
     converted = ImageCms.applyTransform(image, transform)
     assert converted is not None  # None is for in-place conversion
@@ -82,9 +85,14 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         return None
 
 
-def _moves_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether no colour of a coarse grid moves by more than one level."""
-    if mode == "CMYK":
+@lru_cache(maxsize=32)
+def _moves_nothing(profile: bytes, mode: str) -> bool:
+    """Whether no colour of a coarse grid moves by more than one level.
+
+    Remembered for the last few profiles: the images of a set mostly share one, and the answer takes some 8 ms.
+    """
+    transform = _transform(profile, mode)
+    if transform is None or mode == "CMYK":
         return False
     steps = np.linspace(0, 255, 256 if mode == "L" else 17).round().astype(np.uint8)
     if mode == "L":
