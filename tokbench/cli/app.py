@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -52,6 +53,8 @@ def _root(
 
 def main() -> None:
     """Run the command line; every `TokbenchError` becomes a message with a hint and its own exit code."""
+    # Idle OpenMP threads that spin slow down everything else on a small machine, and torch reads this only once.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except TokbenchError as error:

@@ -1,0 +1,1 @@
+"""A third party's package: proof that entry points work without tokbench knowing it."""

@@ -1,0 +1,1 @@
+"""A module without a header: listed as broken."""

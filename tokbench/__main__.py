@@ -1,0 +1,5 @@
+"""`python -m tokbench`."""
+
+from tokbench.cli.app import main
+
+main()
