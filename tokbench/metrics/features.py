@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from tokbench.metrics.base import Collector
@@ -102,11 +101,16 @@ class FeatureRows:
         return cls.of(arrays["index"], arrays["reference"], arrays["reconstruction"])
 
 
-def _collect(batch: Batch, network: str) -> FeatureRows:
-    original, reconstruction = batch.features(network)
-    if original.pooled is None or reconstruction.pooled is None:
-        raise ValueError(f"network {network} has no pooled features")
-    return FeatureRows.of(batch.index, _rows(original.pooled), _rows(reconstruction.pooled))
+@dataclass(frozen=True)
+class _Collect:
+    # A value rather than a partial function: collectors compare equal after they crossed to a worker.
+    network: str
+
+    def __call__(self, batch: Batch) -> FeatureRows:
+        original, reconstruction = batch.features(self.network)
+        if original.pooled is None or reconstruction.pooled is None:
+            raise ValueError(f"network {self.network} has no pooled features")
+        return FeatureRows.of(batch.index, _rows(original.pooled), _rows(reconstruction.pooled))
 
 
 def _rows(pooled: Tensor) -> npt.NDArray[np.float32]:
@@ -116,9 +120,7 @@ def _rows(pooled: Tensor) -> npt.NDArray[np.float32]:
 
 def collector(network: str) -> Collector:
     """Return the collector of a network's pooled features, ``features-<network>``."""
-    return Collector(
-        name=f"features-{network}", kind=FeatureRows, of=partial(_collect, network=network), network=network
-    )
+    return Collector(name=f"features-{network}", kind=FeatureRows, of=_Collect(network), network=network)
 
 
 LITE0_ROWS = collector("lite0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokbench.metrics.base import ImageMetric
@@ -35,8 +35,13 @@ def distance(a: Features, b: Features) -> npt.NDArray[np.float64]:
     return result
 
 
-def _measure(batch: Batch, network: str) -> npt.NDArray[np.float64]:
-    return distance(*batch.features(network))
+@dataclass(frozen=True)
+class _Distance:
+    # A value rather than a partial function: metrics compare equal after they crossed to a worker.
+    network: str
+
+    def __call__(self, batch: Batch) -> npt.NDArray[np.float64]:
+        return distance(*batch.features(self.network))
 
 
 def _metric(name: str, title: str, network: str, definition: str) -> ImageMetric:
@@ -45,7 +50,7 @@ def _metric(name: str, title: str, network: str, definition: str) -> ImageMetric
         title=title,
         unit="",
         higher_is_better=False,
-        measure=partial(_measure, network=network),
+        measure=_Distance(network),
         definition=definition,
         network=network,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tokbench.metrics.base import ImageMetric
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 
     from tokbench.metrics.base import Batch
 
-EXACT_DB = 101.0754
-"""What an exact image counts in a mean of PSNR beside inexact ones, in dB, rounded to 1e-4.
+EXACT_DB = 10 * math.log10(255**2 * 3 * 256**2)
+"""What an exact image counts in a mean of PSNR beside inexact ones, in dB: 101.07.
 
-It is the largest PSNR that an inexact 256×256 RGB image can have: one sample off by one level,
-``10 log10(255² · 3 · 256²)``. Larger values are cut to it, so that no image outweighs an exact one.
+It is the largest PSNR that an inexact 256×256 RGB image can have: one sample off by one level.
+Larger values are cut to it, so that no image outweighs an exact one.
 """
 
 
@@ -87,7 +88,7 @@ PSNR = ImageMetric(
     measure=_measure_psnr,
     mean=mean_psnr,
     definition=(
-        "Mean over images of 10 log10(255² / MSE) on rounded 8-bit RGB; an exact image counts 101.08 dB in a "
+        "Mean over images of 10 log10(255² / MSE) on rounded 8-bit RGB; an exact image counts 101.07 dB in a "
         "mean with inexact ones."
     ),
 )

@@ -1,0 +1,60 @@
+"""What every metric must be: picklable, named, and importable without anything heavy."""
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from tokbench.metrics.base import ImageMetric, SetMetric
+from tokbench.metrics.codebook import PERPLEXITY, USAGE
+from tokbench.metrics.frechet import FD_LITE0, RFID
+from tokbench.metrics.kernel import KID, KID_LITE0
+from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
+from tokbench.metrics.pixel import L1, PSNR
+from tokbench.metrics.rate import BPP, BPP_ENTROPY
+from tokbench.metrics.speed import DECODE_IPS, ENCODE_IPS
+from tokbench.metrics.structural import MS_SSIM, SSIM
+
+EVERY = (PSNR, L1, SSIM, MS_SSIM, FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG, FD_LITE0, RFID, KID_LITE0, KID)
+EVERY += (BPP, BPP_ENTROPY, USAGE, PERPLEXITY, ENCODE_IPS, DECODE_IPS)
+
+
+@pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
+def test_a_metric_crosses_to_workers(metric):
+    assert pickle.loads(pickle.dumps(metric)) == metric
+    assert isinstance(metric, ImageMetric | SetMetric)
+    assert len(metric.title) <= 8
+    assert metric.definition.endswith(".")
+
+
+def test_names_and_titles_are_unique():
+    for attribute in ("name", "title"):
+        assert len({getattr(metric, attribute) for metric in EVERY}) == len(EVERY)
+
+
+def test_distances_of_one_network_share_their_states():
+    assert FD_LITE0.collector is KID_LITE0.collector
+    assert RFID.collector is KID.collector
+    assert RFID.network == "inception"
+
+
+def test_declarations_import_nothing_heavy():
+    modules = (
+        "tokbench.metrics.bootstrap",
+        "tokbench.metrics.codebook",
+        "tokbench.metrics.frechet",
+        "tokbench.metrics.kernel",
+        "tokbench.metrics.perceptual",
+        "tokbench.metrics.pixel",
+        "tokbench.metrics.rate",
+        "tokbench.metrics.speed",
+        "tokbench.metrics.structural",
+        "tokbench.networks.inception",
+        "tokbench.networks.lite0",
+        "tokbench.networks.lpips",
+        "tokbench.weights",
+    )
+    code = f"import sys, {', '.join(modules)}; print(*({{'torch', 'numpy', 'scipy', 'pandas'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
