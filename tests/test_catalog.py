@@ -20,7 +20,12 @@ PLUGIN = Path(__file__).parent / "plugin_dist"
 def _with_plugin(code: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(PLUGIN), "TOKBENCH_PLUGINS": "tokbench-example"}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -56,7 +61,10 @@ def test_a_third_party_tokenizer_and_task_run(images: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
-        ("build_tokenizer(c.tokenizer('example-explosive'), device=d, dtype=torch.float32, overrides={})", "nobody asked"),
+        (
+            "build_tokenizer(c.tokenizer('example-explosive'), device=d, dtype=torch.float32, overrides={})",
+            "nobody asked",
+        ),
         ("c.tokenizer('headless')", "no `# /// script` header"),
         ("c.task('broken-task')", "nobody asked"),
     ],
@@ -95,7 +103,9 @@ def test_everything_shipped_is_sound() -> None:
         assert catalog.evaluator(name).name == name
 
 
-def test_two_places_that_claim_one_name_are_both_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_places_that_claim_one_name_are_both_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import tokbench.catalog
 
     header = '# /// script\n# [[tool.tokbench.tokenizers]]\n# name = "twin"\n# kind = "codec"\n# ///\n'
@@ -111,7 +121,9 @@ def test_two_places_that_claim_one_name_are_both_refused(tmp_path: Path, monkeyp
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     entry = '# [[tool.tokbench.tokenizers]]\n# name = "{}"\n# kind = "codec"\n'
-    path.write_text(f"# /// script\n{entry.format('one')}{entry.format('two')}# ///\nraise SystemExit('executed')\n")
+    path.write_text(
+        f"# /// script\n{entry.format('one')}{entry.format('two')}# ///\nraise SystemExit('executed')\n"
+    )
     catalog = Catalog()
     assert catalog.tokenizer(f"{path}:two").name == "two"
     with pytest.raises(UnknownNameError, match="tokenizer in") as caught:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tokbench.errors import ContractError
 
@@ -133,7 +133,7 @@ def check_same_images(first: Tensor, second: Tensor, spec: TokenSpec) -> None:
         )
 
 
-def _fail(spec: TokenSpec, verb: str, got: str, wanted: str) -> None:
+def _fail(spec: TokenSpec, verb: str, got: str, wanted: str) -> NoReturn:
     raise ContractError(
         f"tokenizer `{spec.name}`: {verb}() returned {got}; wanted {wanted}",
         hint=f"`tokbench check {spec.name}` runs the whole contract on it",

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,7 +16,10 @@ from tokbench import Results, evaluate
 from tokbench.catalog import discover
 from tokbench.results.merge import merge_folders
 
-TOKENIZERS = ["identity", "jpeg-q50", "vq-patch-8", "rvq-patch-8"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKENIZERS = ["identity", "jpeg-q50", "vq-patch-8", "vq-patch-4"]
 PROTOCOL = "adm-64"
 
 # The rows are sums in a fixed order over values that do not depend on the batch, so they should be equal to the last
@@ -39,30 +42,45 @@ def assert_equal(one: Results, other: Results) -> None:
     assert a.keys() == b.keys()
     for key, values in a.items():
         for x, y in zip(values, b[key], strict=True):
-            assert (math.isnan(x) and math.isnan(y)) or math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=TOLERANCE), key
+            assert (math.isnan(x) and math.isnan(y)) or math.isclose(
+                x, y, rel_tol=TOLERANCE, abs_tol=TOLERANCE
+            ), key
 
 
 def command(images: Path, out: Path) -> list[str]:
     names = [word for name in TOKENIZERS for word in ("--tokenizer", name)]
-    return [sys.executable, "-m", "tokbench", "run", *names, "--images", str(images), "--protocol", PROTOCOL] + [
-        *("--out", str(out), "--workers", "1", "--batch-size", "4", "--json")
+    return [
+        sys.executable,
+        "-m",
+        "tokbench",
+        "run",
+        *names,
+        "--images",
+        str(images),
+        "--protocol",
+        PROTOCOL,
+        *("--out", str(out), "--workers", "1", "--batch-size", "4", "--json"),
     ]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return evaluate(TOKENIZERS, images, protocol=PROTOCOL, out=tmp_path_factory.mktemp("runs") / "one", batch_size=32)
+    return evaluate(
+        TOKENIZERS, images, protocol=PROTOCOL, out=tmp_path_factory.mktemp("runs") / "one", batch_size=32
+    )
 
 
 def test_the_reference_run_measured_something(undisturbed: Results) -> None:
     assert undisturbed.complete
     measured = [key for key, values in numbers(undisturbed).items() if not math.isnan(values[0])]
-    assert len(measured) >= 35
+    assert len(measured) >= 30
     assert undisturbed.value("jpeg-q50", "psnr") > undisturbed.value("vq-patch-8", "psnr")
 
 
 def test_batch_size_changes_nothing(undisturbed: Results, images: Path, tmp_path: Path) -> None:
-    assert_equal(undisturbed, evaluate(TOKENIZERS, images, protocol=PROTOCOL, out=tmp_path / "o", batch_size=1))
+    assert_equal(
+        undisturbed, evaluate(TOKENIZERS, images, protocol=PROTOCOL, out=tmp_path / "o", batch_size=1)
+    )
 
 
 def test_workers_change_nothing(undisturbed: Results, images: Path, tmp_path: Path) -> None:
@@ -124,4 +142,6 @@ def test_images_may_arrive_in_any_container(undisturbed: Results, images: Path, 
     with tarfile.open(tmp_path / "small.tar", "w") as archive:
         for path in sorted(images.iterdir(), reverse=True):
             archive.add(path, path.name)
-    assert_equal(undisturbed, evaluate(TOKENIZERS, tmp_path / "small.tar", protocol=PROTOCOL, out=tmp_path / "o"))
+    assert_equal(
+        undisturbed, evaluate(TOKENIZERS, tmp_path / "small.tar", protocol=PROTOCOL, out=tmp_path / "o")
+    )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tokbench.catalog import Catalog, Entry, TokenizerEntry
 
 
@@ -59,12 +61,12 @@ def _rows(kind: Kind, catalog: Catalog) -> list[dict[str, Any]]:
             {"name": p.name, "what": f"{p.fit}, id {p.id}", "from": "tokbench", "broken": ""}
             for p in PRESETS.values()
         ]
-    entries = {
+    entries: dict[Kind, Mapping[str, Entry[Any]]] = {
         Kind.tasks: catalog.tasks,
         Kind.datasets: catalog.image_sets,
         Kind.evaluators: catalog.evaluators,
-    }[kind]
-    return [_entry(entry) for entry in entries.values()]
+    }
+    return [_entry(entry) for entry in entries[kind].values()]
 
 
 def _tokenizer(entry: TokenizerEntry) -> dict[str, Any]:

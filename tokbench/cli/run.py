@@ -91,7 +91,7 @@ def run(
                 device=device,
                 dtype=dtype,
                 seed=seed,
-                weights=parse_weights(weights),  # type: ignore[arg-type]
+                weights=parse_weights(weights),
                 catalog=catalog,
                 on_start=on_start,
                 on_images=on_images,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,7 +167,7 @@ class Loop:
                         metric.name, lambda m=metric: m.measure(seen)
                     )
             for collector in job.collectors:
-                state = _guard(collector.name, lambda c=collector: c.of(seen))
+                state = _guard(collector.name, partial(collector.of, seen))
                 sheet.states[collector.name] = sheet.states[collector.name] + state
 
     def _look(self, part: Pass, name: str, images: Tensor) -> Features:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from tokbench.images.imageset import ImageSet
     from tokbench.images.preprocess import Prepared
     from tokbench.tokenizer import Tokenizer
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,13 @@ class TokenizerReconstructor:
         """Encode, pass through bytes, decode; returns uint8 images, codes, bits and seconds per image."""
         n = len(images)
         start = self._now()
-        codes = self._call("encode", lambda: self._tokenizer.encode(images))
+        codes = self._call("encode", partial(self._tokenizer.encode, images))
         middle = self._now()
         check_codes(codes, self.spec, n)
         packed = pack(codes, self.spec)
         read_back = _to_device(unpack([item.data for item in packed], self.spec), self._device)
         again = self._now()
-        output = self._call("decode", lambda: self._tokenizer.decode(read_back))
+        output = self._call("decode", partial(self._tokenizer.decode, read_back))
         end = self._now()
         n_channels_first = (n, 3, images.shape[2], images.shape[3])
         check_images(output, self.spec, n_channels_first)
@@ -142,7 +146,7 @@ class TokenizerReconstructor:
     def _probe(self, image: Tensor, seed: str) -> None:
         """Run one image twice before the first batch: warms up, and catches hidden randomness early."""
         with _Seeded(seed, self._device):
-            codes = [self._call("encode", lambda: self._tokenizer.encode(image)) for _ in range(2)]
+            codes = [self._call("encode", partial(self._tokenizer.encode, image)) for _ in range(2)]
             for each in codes:
                 check_codes(each, self.spec, 1)
             if self.spec.deterministic:
@@ -152,13 +156,13 @@ class TokenizerReconstructor:
             outputs = []
             for _ in range(2):
                 read_back = _to_device(unpack(packed, self.spec), self._device)
-                outputs.append(self._call("decode", lambda back=read_back: self._tokenizer.decode(back)))
+                outputs.append(self._call("decode", partial(self._tokenizer.decode, read_back)))
                 check_images(outputs[-1], self.spec, shape)
             if self.spec.deterministic:
                 check_same_images(outputs[0], outputs[1], self.spec)
         self._probed = True
 
-    def _call(self, verb: str, function: Callable[[], object]) -> object:
+    def _call(self, verb: str, function: Callable[[], T]) -> T:
         try:
             with torch.inference_mode():
                 return function()
@@ -240,12 +244,13 @@ def _to_device(codes: Codes, device: torch.device) -> Codes:
 
 
 def _joined(codes: Sequence[Codes]) -> Codes:
-    """Concatenate single-image codes; of variable length they stay apart, padded by nothing, as a payload would."""
+    """Concatenate single-image codes."""
     first = codes[0]
     if first.payloads is not None:
         return Codes(payloads=tuple(data for each in codes for data in each.payloads or ()))
-    name = "ids" if first.ids is not None else "latents"
-    return Codes(**{name: torch.cat([getattr(each, name) for each in codes])})
+    if first.ids is not None:
+        return Codes(ids=torch.cat([each.ids for each in codes if each.ids is not None]))
+    return Codes(latents=torch.cat([each.latents for each in codes if each.latents is not None]))
 
 
 def _restored(output: Tensor, originals: Sequence[Prepared], device: torch.device) -> Tensor:

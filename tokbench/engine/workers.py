@@ -121,7 +121,7 @@ def _device(run: Run, number: int) -> str:
     import torch
 
     device = resolve_device(run.settings.device)
-    if device.type == "cuda" and device.index is None:
+    if device.type == "cuda" and run.settings.device in {"auto", "cuda"}:
         return f"cuda:{number % torch.cuda.device_count()}"
     return str(device)
 

@@ -120,10 +120,10 @@ class Store:
         import pyarrow.parquet as pq
 
         buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            **{f"{name}/{part}": array for name, arrays in states.items() for part, array in arrays.items()},
-        )
+        named: dict[str, Any] = {
+            f"{name}/{part}": array for name, arrays in states.items() for part, array in arrays.items()
+        }
+        np.savez(buffer, **named)
         data = buffer.getvalue()
         rows = rows.replace_schema_metadata({_HASH: hashlib.sha256(data).hexdigest(), _KEY: key})
         sink = io.BytesIO()
@@ -199,13 +199,14 @@ class Store:
                 os.fsync(file.fileno())
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+            if temporary.parent.is_dir():
+                temporary.unlink(missing_ok=True)
             raise _storage_error(path, error) from error
 
 
 def differing(mine: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> Sequence[str]:
     """Name the fields in which two key documents differ, for error messages: ``protocol: 'a' here, 'b' there``."""
-    found = []
+    found: list[str] = []
     for name in sorted({*mine, *theirs}):
         a, b = mine.get(name), theirs.get(name)
         if isinstance(a, dict) and isinstance(b, dict):

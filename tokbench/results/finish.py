@@ -1,0 +1,60 @@
+"""The end of a run: every shard is there, so the summary may be written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokbench.errors import IntegrityError
+from tokbench.results.results import Results
+from tokbench.results.store import PARTIAL, SUMMARY
+from tokbench.results.summary import read_table, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokbench.errors import TokbenchError
+    from tokbench.results.store import Store
+    from tokbench.tasks.base import Task
+
+
+class UnfinishedError(IntegrityError):
+    """A sharded run whose other parts are not here yet; what this process had to do is done."""
+
+
+def finish(
+    store: Store, manifest: Mapping[str, Any], tasks: Mapping[str, Task], failed: Mapping[str, TokbenchError]
+) -> Results:
+    """Summarise what is there and write the summary, the last file of a run.
+
+    Raises:
+        UnfinishedError: shards of a tokenizer that did not fail are missing, because other machines have yet to
+            compute theirs.
+        IntegrityError: a shard is damaged.
+    """
+    missing = {
+        job["id"]: absent
+        for job in manifest["jobs"]
+        if job["id"] not in failed
+        and (absent := [n for n in range(job["shards"]) if not store.done(job["id"], job["key"], n)])
+    }
+    if missing:
+        count = sum(len(absent) for absent in missing.values())
+        raise UnfinishedError(
+            f"`{store.folder}`: {count} shards have yet to be computed",
+            hint="run the other --shard parts, then `tokbench merge` their folders (or any of them again, if shared)",
+        )
+    rows = summarize(store, manifest, tasks, failed)
+    unreadable: dict[str, dict[str, str]] = {}
+    for job in manifest["jobs"]:
+        if job["id"] not in failed:
+            table = read_table(store, job).select(["image", "status", "reason"]).to_pylist()
+            lost = {row["image"]: row["reason"] for row in table if row["status"] == "failed"}
+            if lost:
+                unreadable.setdefault(job["dataset"], {}).update(lost)
+    names = {job["id"]: job["tokenizer"] for job in manifest["jobs"]}
+    failures = {names[job]: f"{type(error).__name__}: {error.message}" for job, error in failed.items()}
+    results = Results(store.folder, tuple(rows), manifest, not failed, failures, unreadable)
+    store.write_json(PARTIAL if failed else SUMMARY, results.summary())
+    if not failed:
+        store.remove(PARTIAL)
+    return results
