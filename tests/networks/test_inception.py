@@ -70,8 +70,8 @@ def test_rfid_of_images_is_torch_fidelitys(network, package, images):
         wanted = _low_rank_fid(*(package(side)[0].double().numpy() for side in images))
     got = estimate([FeatureRows.of(np.arange(3), *features)])
     assert wanted > 0
-    # Features that differ by 1e-6 in float32 move a distance between three pairs by about as much.
-    assert got.value == pytest.approx(wanted, rel=1e-3)
+    # Float32 features that differ in their last bits; measured 7e-7 at 256×256.
+    assert got.value == pytest.approx(wanted, rel=1e-5)
     assert got.reason == "n = 3 below 2 × 2,048"
     assert not got.reliable
 

@@ -7,11 +7,12 @@ delete-one-group jackknife interval.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import numpy as np
     import numpy.typing as npt
     from torch import Tensor
@@ -63,7 +64,8 @@ class Estimate:
         value: the number; NaN with a `reason` when it could not be measured.
         low: lower end of the 95 % interval, NaN when unknown.
         high: upper end.
-        method: how the interval was made: ``bootstrap-bca``, ``bootstrap-percentile``, ``jackknife-20``, ``exact``.
+        method: how the interval was made: ``bootstrap-bca``, ``bootstrap-percentile``, ``jackknife-20``, ``exact``;
+            ``none`` for a single image.
         reason: why the value is missing, or why it must not be ranked.
         reliable: False when the number is given but must not be ranked (an FID on too few images).
     """
@@ -85,10 +87,12 @@ class ImageMetric:
         title: what a table heads the column with.
         unit: ``dB``, ``bit/px``, ``image/s``; empty for pure numbers.
         higher_is_better: direction; None when neither end is better in itself (a bit rate).
-        measure: ``measure(batch) -> float64 [n]``; NaN is not allowed, infinity is.
+        measure: ``measure(batch) -> float64 [n]``; infinity is allowed, NaN only where an image is too small for the
+            definition.
         definition: what is computed and whose definition it is, one or two sentences.
         network: the evaluator it asks `Batch.features` for, or None.
-        mean: how per-image values become one number (default: arithmetic mean).
+        mean: how per-image values become one number, over the last axis, since the bootstrap passes one resample a
+            row (default: arithmetic mean).
         applies: returns "" or the reason why the metric makes no sense for a tokenizer.
         repeatable: False for wall-clock figures, which differ from run to run.
     """
@@ -100,7 +104,7 @@ class ImageMetric:
     measure: Callable[[Batch], npt.NDArray[np.float64]]
     definition: str
     network: str | None = None
-    mean: Callable[[npt.NDArray[np.float64]], float] | None = None
+    mean: Callable[[npt.NDArray[np.float64]], Any] | None = None
     applies: Callable[[TokenSpec], str] = always
     repeatable: bool = True
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tokbench.weights import WeightFile
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
     import torch
     from torch import Tensor
+
+    from tokbench.weights import WeightFile
 
 
 @dataclass(frozen=True)
