@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tokbench.networks.base import Features
@@ -15,28 +16,44 @@ if TYPE_CHECKING:
 def each_image(images: Tensor, look: Callable[[Tensor], Features]) -> Features:
     """Run a network so that what it says about an image depends on that image alone.
 
-    On the CPU the images pass one by one: convolution libraries choose their blocking by batch size,
-    which changes the last bits, and on one thread a batch of one is as fast as any other. Accelerators get
+    Convolution libraries choose their blocking by batch size and by thread count, which changes the last bits. So
+    on the CPU the images pass one by one, each computed by a single thread; several images pass side by side when
+    torch may use several threads, which is no slower than sharing the work inside each operator. Accelerators get
     the whole batch, and there the last bits may depend on its size.
 
     Args:
         images: uint8 ``[n, 3, h, w]``.
-        look: the network on any number of images.
+        look: the network on any number of images; called from several threads.
 
     Returns:
         Features of the n images.
     """
     import torch
 
-    with torch.inference_mode():
-        if images.device.type != "cpu" or len(images) == 1:
+    if images.device.type != "cpu":
+        with torch.inference_mode():
             return look(images)
-        seen = [look(image) for image in torch.split(images, 1)]
-        pooled = [one.pooled for one in seen if one.pooled is not None]
-        return Features(
-            pooled=torch.cat(pooled) if pooled else None,
-            maps=tuple(torch.cat(layer) for layer in zip(*(one.maps for one in seen), strict=True)),
-        )
+
+    def alone(image: Tensor) -> Features:
+        with torch.inference_mode():
+            return look(image)
+
+    threads = torch.get_num_threads()
+    singles = torch.split(images, 1)
+    if threads == 1:
+        seen = [alone(image) for image in singles]
+    else:
+        # The thread count is each thread's own; torch only keeps the last one set for threads to come.
+        with ThreadPoolExecutor(
+            min(threads, len(singles)), initializer=torch.set_num_threads, initargs=(1,)
+        ) as lanes:
+            seen = list(lanes.map(alone, singles))
+        torch.set_num_threads(threads)
+    pooled = [one.pooled for one in seen if one.pooled is not None]
+    return Features(
+        pooled=torch.cat(pooled) if pooled else None,
+        maps=tuple(torch.cat(layer) for layer in zip(*(one.maps for one in seen), strict=True)),
+    )
 
 
 def unit_channels(maps: Tensor) -> Tensor:
