@@ -19,7 +19,7 @@ from tokbench.results.merge import merge_folders
 if TYPE_CHECKING:
     from pathlib import Path
 
-TOKENIZERS = ["identity", "jpeg-q50", "vq-patch-8", "vq-patch-4"]
+TOKENIZERS = ["identity", "jpeg-q50", "vq-patch-8", "rvq-patch-8"]
 PROTOCOL = "adm-64"
 
 # The rows are sums in a fixed order over values that do not depend on the batch, so they should be equal to the last

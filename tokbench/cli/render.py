@@ -11,6 +11,7 @@ from tokbench.results.table import Table, cell, tables
 
 if TYPE_CHECKING:
     from tokbench.results.results import Results
+    from tokbench.results.schema import Row
 
 _SHOWN = 5
 
@@ -22,6 +23,7 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
         results: what a run gave.
         headlines: ``{task: metrics that fit the terminal}``.
     """
+    from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table as RichTable
 
@@ -29,7 +31,9 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
     for table in tables(results.rows, dict(headlines)):
         jobs = [job for job in results.manifest["jobs"] if job["dataset"] == table.dataset]
         title = f"{table.dataset} · {jobs[0]['images']} images · {table.task} · {table.protocol}"
-        shown = RichTable(title=escape(title), title_justify="left", title_style="bold", pad_edge=False)
+        shown = RichTable(
+            title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+        )
         shown.add_column("tokenizer", no_wrap=True)
         for metric in table.metrics:
             shown.add_column(table.header(metric), justify="right")
@@ -42,6 +46,7 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
             shown.add_row(escape(printable(tokenizer)), *cells)
         screen.print(shown, width=min(screen.width, PLAIN_WIDTH))
         _footnotes(table)
+    _blanks(results.rows)
     partial = (
         ", on part of the images (--limit)" if any(job["partial"] for job in results.manifest["jobs"]) else ""
     )
@@ -54,7 +59,7 @@ def _bold(text: str, best: bool) -> str:
 
 
 def _footnotes(table: Table) -> None:
-    """Explain marks and blanks, each reason once."""
+    """Explain the marks of one table, each reason once."""
     unreliable = {
         line[metric].reason: metric
         for line in table.lines.values()
@@ -63,15 +68,19 @@ def _footnotes(table: Table) -> None:
     }
     for reason, metric in unreliable.items():
         print_note(f"~ {metric}: {reason}; shown, never ranked")
-    blanks: dict[str, list[str]] = {}
-    for line in table.lines.values():
-        for row in line.values():
-            if row.status == "unsupported" and "not found" in row.reason:
-                blanks.setdefault(row.reason, [])
-                if row.metric not in blanks[row.reason]:
-                    blanks[row.reason].append(row.metric)
-    for reason, metrics in blanks.items():
-        print_note(f"– {', '.join(metrics)}: {reason}")
+
+
+def _blanks(rows: Sequence[Row]) -> None:
+    """Name the metrics that no tokenizer has, with the reason: what could be had by fetching."""
+    measured = {row.metric for row in rows if row.status == "ok"}
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status == "unsupported" and row.metric not in measured:
+            metrics = reasons.setdefault(row.reason, [])
+            if row.metric not in metrics:
+                metrics.append(row.metric)
+    for reason, metrics in reasons.items():
+        print_note(f"not measured: {', '.join(metrics)}: {reason}")
 
 
 def show_failures(results: Results) -> None:

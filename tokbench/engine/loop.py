@@ -163,9 +163,8 @@ class Loop:
         with torch.inference_mode():
             for metric in job.metrics:
                 if isinstance(metric, ImageMetric):
-                    sheet.values[metric.name][rows[kept]] = _guard(
-                        metric.name, lambda m=metric: m.measure(seen)
-                    )
+                    values = _guard(metric.name, partial(metric.measure, seen))
+                    sheet.values[metric.name][rows[kept]] = values
             for collector in job.collectors:
                 state = _guard(collector.name, partial(collector.of, seen))
                 sheet.states[collector.name] = sheet.states[collector.name] + state

@@ -177,8 +177,10 @@ def make_pass(
             require_packages(evaluator)
             marks[name] = fingerprint(evaluator.weights, overrides).weights
             found.append(evaluator)
-        except (MissingPackageError, WeightsMissingError) as error:
-            missing[name] = error.message if error.hint is None else f"{error.message} ({error.hint})"
+        except WeightsMissingError as error:
+            missing[name] = error.message
+        except MissingPackageError as error:
+            missing[name] = f"{error.message}: {error.hint}"
     return Pass(images, protocol, tuple(tasks), plan, tuple(found), missing), marks
 
 

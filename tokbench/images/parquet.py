@@ -119,8 +119,8 @@ def index_parquet(
 @contextmanager
 def _opened(place: Location, file: str) -> Iterator[Any]:
     """Open a Parquet file for streaming; whatever Arrow finds wrong with it is a `DataError`."""
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
         with place.fs.open(file, "rb") as raw, pq.ParquetFile(raw, buffer_size=1 << 20) as parquet:
@@ -133,7 +133,7 @@ def _schema(
     place: Location, file: str, schema: Any, columns: Mapping[str, str]
 ) -> tuple[str, dict[str, str]]:
     """Return the column of image bytes, and truth key to column; key "" is the stored path."""
-    import pyarrow.types as kinds  # type: ignore[import-untyped]
+    import pyarrow.types as kinds
 
     image = columns.get("image", "image")
     if image not in schema.names:
@@ -176,7 +176,7 @@ def _leaf(column: Any) -> Any:
 
 
 def _lengths(parquet: Any, group: int, leaf: str) -> list[int]:
-    import pyarrow.compute as pc  # type: ignore[import-untyped]
+    import pyarrow.compute as pc
 
     lengths: list[int] = []
     for batch in parquet.iter_batches(_BATCH, row_groups=[group], columns=[leaf]):

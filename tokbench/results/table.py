@@ -87,17 +87,19 @@ def number(value: float) -> str:
 
 
 def cell(row: Row | None) -> str:
-    """Write a value with half the width of its 95 % interval; ``~`` marks a value that must not be ranked."""
+    """Write a value with half the width of its 95 % interval; ``~`` marks a value that must not be ranked.
+
+    The interval decides the digits: one significant digit of it, two when it starts with 1, and the value to match.
+    """
     if row is None or math.isnan(row.value):
         return "–"
     half = (row.ci_high - row.ci_low) / 2
     mark = "" if row.reliable else "~"
     if not math.isfinite(half) or math.isinf(row.value) or half == 0:
         return mark + number(row.value)
-    text = number(row.value)
-    decimals = len(text.partition(".")[2])
-    width = f"{half:.{decimals}f}"
-    return f"{mark}{text} ±{width if float(width) else number(half)}"
+    exponent = math.floor(math.log10(half))
+    digits = max(0, -exponent + (half / 10**exponent < 2))
+    return f"{mark}{row.value:.{digits}f} ±{half:.{digits}f}"
 
 
 def html_tables(rows: Sequence[Row]) -> str:
