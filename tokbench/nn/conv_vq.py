@@ -16,15 +16,19 @@ of ViT-VQGAN (Yu et al., arXiv 2110.04627).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name torch's own documentation uses)
 from torch import Tensor, nn
 
 from tokbench.errors import BrokenPluginError
+from tokbench.nn.lanes import one_by_one
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 FORMAT = "tokbench-conv-vq-1"
 STRIDE = 8
@@ -52,6 +56,13 @@ class ConvVQConfig:
     encoder_blocks: tuple[int, int] = (2, 2)
     decoder_blocks: tuple[int, int, int] = (3, 2, 2)
 
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> ConvVQConfig:
+        """Rebuild from JSON, which has no tuples."""
+        return cls(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+        )
+
 
 class ResidualBlock(nn.Module):
     """``x + conv(relu(conv(relu(x))))``, 3×3, the identity at the start of training."""
@@ -69,6 +80,13 @@ class ResidualBlock(nn.Module):
         return x + residual
 
 
+def _conv(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
+    """Convolve at the same resolution; first weights keep the size of the signal, which nothing normalises."""
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
+    return conv
+
+
 def _blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
 
@@ -78,11 +96,11 @@ class Encoder(nn.Module):
 
     def __init__(self, config: ConvVQConfig) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3 * 16, config.middle, 3, padding=1)
+        self.stem = _conv(3 * 16, config.middle, 3)
         self.middle = _blocks(config.middle, config.encoder_blocks[0])
-        self.down = nn.Conv2d(4 * config.middle, config.coarse, 1)
+        self.down = _conv(4 * config.middle, config.coarse, 1)
         self.coarse = _blocks(config.coarse, config.encoder_blocks[1])
-        self.out = nn.Conv2d(config.coarse, config.dim, 1)
+        self.out = _conv(config.coarse, config.dim, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode; h and w are multiples of 8."""
@@ -97,13 +115,13 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ConvVQConfig) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(config.dim, config.coarse, 3, padding=1)
+        self.stem = _conv(config.dim, config.coarse, 3)
         self.coarse = _blocks(config.coarse, config.decoder_blocks[0])
-        self.up_middle = nn.Conv2d(config.coarse, 4 * config.middle, 1)
+        self.up_middle = _conv(config.coarse, 4 * config.middle, 1)
         self.middle = _blocks(config.middle, config.decoder_blocks[1])
-        self.up_fine = nn.Conv2d(config.middle, 4 * config.fine, 1)
+        self.up_fine = _conv(config.middle, 4 * config.fine, 1)
         self.fine = _blocks(config.fine, config.decoder_blocks[2])
-        self.out = nn.Conv2d(config.fine, 3 * 4, 3, padding=1)
+        self.out = _conv(config.fine, 3 * 4, 3)
 
     def forward(self, entries: Tensor) -> Tensor:
         """Decode unit vectors."""
@@ -115,7 +133,7 @@ class Decoder(nn.Module):
 
 
 class SphereCodebook(nn.Module):
-    """Unit vectors ``[vocab, dim]``; nearest means the largest cosine, ties go to the lowest id."""
+    """Unit vectors ``[vocab, dim]``; nearest means the largest cosine."""
 
     entries: Tensor
 
@@ -149,20 +167,24 @@ class ConvVQ(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Turn ``[n, 3, h, w]`` in [0, 1], h and w multiples of 8, into ids ``[n, h/8, w/8]``.
 
-        Images go through one at a time: convolution libraries choose their arithmetic by batch size, and near a
-        boundary between two entries the last bit of a latent decides the id.
+        On the CPU the ids of an image depend on that image alone, not on the batch or the number of threads
+        (`one_by_one`): near a boundary between two entries the last bit of a latent decides the id.
         """
-        return torch.cat([self._encode_one(image[None]) for image in images])
+        return one_by_one(self._encode, images)
 
-    def _encode_one(self, image: Tensor) -> Tensor:
-        directions = F.normalize(self.encoder(image), dim=1)
+    def decode(self, ids: Tensor) -> Tensor:
+        """Turn ids ``[n, h/8, w/8]`` into ``[n, 3, h, w]`` in [0, 1]; as independent of the batch as `encode`."""
+        return one_by_one(self._decode, ids)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        directions = F.normalize(self.encoder(images), dim=1)
         n, dim, rows, columns = directions.shape
         flat = directions.permute(0, 2, 3, 1).reshape(-1, dim)
         return self.codebook.nearest(flat).reshape(n, rows, columns)
 
-    def decode(self, ids: Tensor) -> Tensor:
-        """Turn ids ``[n, h/8, w/8]`` into ``[n, 3, h, w]`` in [0, 1], one image at a time as in `encode`."""
-        return torch.cat([self.decoder(self.codebook(one[None])).clamp(0, 1) for one in ids])
+    def _decode(self, ids: Tensor) -> Tensor:
+        images: Tensor = self.decoder(self.codebook(ids))
+        return images.clamp(0, 1)
 
 
 def save_conv_vq(model: ConvVQ, path: Path, metadata: Mapping[str, str]) -> None:
@@ -198,10 +220,8 @@ def load_conv_vq(path: Path) -> ConvVQ:
             f"{path} holds {header.get('format', 'no format name')}, wanted {FORMAT}",
             hint="scripts/train_conv_vq.py writes such a file",
         )
-    stored = json.loads(header["config"])
-    sizes = {field.name: stored[field.name] for field in fields(ConvVQConfig)}
-    model = ConvVQ(
-        ConvVQConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in sizes.items()})
-    )
+    model = ConvVQ(ConvVQConfig.of(json.loads(header["config"])))
+    # float16 left the entries a little off length 1.
+    tensors["codebook.entries"] = F.normalize(tensors["codebook.entries"], dim=1)
     model.load_state_dict(tensors)
     return model.eval()
