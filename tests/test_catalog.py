@@ -58,6 +58,16 @@ def test_a_third_party_tokenizer_and_task_run(images: Path, tmp_path: Path) -> N
     assert json.loads(out) == [["psnr", float("inf"), 3, "native"]]
 
 
+def test_a_third_party_image_set_and_evaluator_run(tmp_path: Path) -> None:
+    out = _with_plugin(
+        "import json\n"
+        "from tokbench import evaluate\n"
+        f"r = evaluate('example-negative', 'example-photos', 'colour', out={str(tmp_path / 'out')!r})\n"
+        "print(json.dumps([[row.dataset, row.metric, row.value, row.n] for row in r.rows]))"
+    )
+    assert json.loads(out) == [["example-photos", "fd_mean", 0.0, 2]]
+
+
 @pytest.mark.parametrize(
     ("call", "reason"),
     [

@@ -100,6 +100,8 @@ def _job(job: Job) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, Any]:
+    from PIL import features
+
     packages = {}
     for name in _PACKAGES:
         try:
@@ -112,4 +114,5 @@ def _environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "packages": packages,
+        "codecs": {name: features.version(name) for name in ("libjpeg_turbo", "webp", "avif", "jpg_2000", "zlib")},
     }
