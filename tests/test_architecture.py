@@ -24,6 +24,7 @@ BASE = {
     "header",
     "fetch",
     "suite",
+    "views",
 }
 MAY_IMPORT = {
     "images": BASE,

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 from tokbench.errors import BrokenPluginError
-from tokbench.tokenizer import Kind, TokenSpec
+from tokbench.tokenizer import CAPABILITIES, Kind, TokenSpec
 from tokbench.weights import WeightFile
 
 if TYPE_CHECKING:
@@ -113,8 +113,12 @@ def _variant(entry: dict[str, Any], origin: str) -> Variant:
         raise BrokenPluginError(f"{where}: a discrete tokenizer needs `vocab`")
     if entry.get("stride", 1) < 1 or entry.get("codebooks", 1) < 1:
         raise BrokenPluginError(f"{where}: `stride` and `codebooks` must be at least 1")
-    if "trained_on" in entry:
-        entry["trained_on"] = tuple(entry["trained_on"])
+    for key in ("trained_on", "capabilities"):
+        entry[key] = tuple(entry.get(key, ()))
+    if unknown := set(entry["capabilities"]) - set(CAPABILITIES):
+        raise BrokenPluginError(
+            f"{where}: unknown capability {sorted(unknown)}", hint=f"known: {', '.join(CAPABILITIES)}"
+        )
     return Variant(TokenSpec(**entry), weights)
 
 

@@ -173,6 +173,15 @@ class _Kit:
             )
         return "none"
 
+    def declared(self) -> str:
+        """The spec declares exactly the capabilities that the tokenizer has."""
+        found = capabilities(self.tokenizer)
+        if set(found) != set(self.spec.capabilities):
+            raise ContractError(
+                f"the spec declares capabilities {list(self.spec.capabilities)}; wanted {list(found)}, which it has"
+            )
+        return ", ".join(found) or "none"
+
     def codebook(self) -> str:
         """The codebook has one finite vector per id."""
         assert isinstance(self.tokenizer, HasCodebook)
@@ -233,6 +242,7 @@ def check_tokenizer(tokenizer: Tokenizer, *, device: torch.device | None = None)
         ("determinism", kit.repeat),
         ("batch independence", kit.neighbours),
         ("side effects", kit.side_effects),
+        ("capabilities", kit.declared),
     ]
     found = capabilities(tokenizer)
     if "codebook" in found:

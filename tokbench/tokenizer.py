@@ -35,6 +35,7 @@ class TokenSpec:
         source: where it comes from (URL, paper, repository).
         revision: version of code and weights, part of the result key.
         trained_on: names of image sets it was fitted on, so that evaluation can flag or avoid them.
+        capabilities: names of the optional protocols below that it fulfils, so that tasks know before it is built.
         deterministic: False for tokenizers that draw random numbers; those get a seed per image batch.
         options: adapter-specific settings of this variant, from the header.
     """
@@ -51,6 +52,7 @@ class TokenSpec:
     source: str = ""
     revision: str = "1"
     trained_on: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
     deterministic: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -110,6 +112,23 @@ class HasCodebook(Protocol):
 
 
 @runtime_checkable
+class HasEncoderFeatures(Protocol):
+    """A tokenizer that shows what its quantiser was given: needed to anchor perturbations at the encoder's output."""
+
+    def encoder_features(self, images: Tensor) -> Tensor:
+        """Return the vectors before quantisation.
+
+        Args:
+            images: as for `Tokenizer.encode`.
+
+        Returns:
+            Float ``[n, *positions, dim]``, one vector per position of the ids (for several codebooks, what the first
+            one is given).
+        """
+        ...
+
+
+@runtime_checkable
 class VariableLength(Protocol):
     """A tokenizer whose codes can be cut short and still decoded."""
 
@@ -122,7 +141,11 @@ class VariableLength(Protocol):
         ...
 
 
-CAPABILITIES: Mapping[str, type] = {"codebook": HasCodebook, "variable-length": VariableLength}
+CAPABILITIES: Mapping[str, type] = {
+    "codebook": HasCodebook,
+    "encoder-features": HasEncoderFeatures,
+    "variable-length": VariableLength,
+}
 
 
 def capabilities(tokenizer: object) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tokbench.errors import ContractError, ImageError
-from tokbench.images.preprocess import Prepared, pad, prepare, restore
+from tokbench.images.preprocess import Placement, Prepared, pad, prepare, restore
 from tokbench.protocol import PRESETS, EvalProtocol, get_protocol
 
 ODD_SIZES = [
@@ -150,4 +150,4 @@ def test_an_elongated_image_is_refused_by_crops_and_named(name: str) -> None:
 def test_a_too_small_output_is_a_contract_error() -> None:
     pixels = noise(8, 8)
     with pytest.raises(ContractError, match=r"\[8, 7, 3\], wanted at least \[8, 8, 3\]"):
-        restore(pixels[:, :7], Prepared(pixels, pixels, (0, 0, 8, 8)))
+        restore(pixels[:, :7], Prepared(pixels, pixels, (0, 0, 8, 8), Placement()))

@@ -23,8 +23,20 @@ def noisy(images, level, seed=1):
     return (images + level * noise).round().clamp(0, 255).byte()
 
 
-def make_batch(original, reconstruction, *, index=None, spec=DISCRETE, codes=None, features=None, bits=None):
+def make_batch(
+    original,
+    reconstruction,
+    *,
+    index=None,
+    spec=DISCRETE,
+    codes=None,
+    features=None,
+    bits=None,
+    truth=None,
+    evaluators=None,
+):
     n = len(original)
+    found = {}
     return Batch(
         index=np.arange(n) if index is None else np.asarray(index),
         original=original,
@@ -33,6 +45,10 @@ def make_batch(original, reconstruction, *, index=None, spec=DISCRETE, codes=Non
         spec=spec,
         codes=codes or Codes(payloads=(b"",) * n),
         bits=np.full(n, 100.0) if bits is None else np.asarray(bits, float),
+        truth=[{}] * n if truth is None else truth,
+        evaluator=(evaluators or {}).__getitem__,
+        once=lambda key, compute: found[key] if key in found else found.setdefault(key, compute()),
+        view="",
         encode_seconds=np.full(n, 0.5),
         decode_seconds=np.linspace(0.1, 0.4, n),
     )

@@ -16,6 +16,7 @@ import torch
 from tokbench.errors import AdapterError, EvaluatorError, ImageError, SetupError, TokbenchError
 from tokbench.images.decode import decode
 from tokbench.images.preprocess import Prepared, prepare
+from tokbench.images.truth import place_truth
 from tokbench.loading import build_network
 from tokbench.metrics.base import Batch, ImageMetric
 from tokbench.networks.base import Features
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from tokbench.engine.reconstruct import Reconstruction, Reconstructor
     from tokbench.engine.run import Job, Pass, Run
     from tokbench.metrics.base import State
-    from tokbench.networks.base import Network
     from tokbench.results.store import Store
+    from tokbench.views import View
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,30 @@ class _Sheet:
     reasons: list[str]
     bits: npt.NDArray[np.float64]
     states: dict[str, State]
+
+
+class _Once:
+    """Computes what depends on a batch of originals alone, once for all tokenizers and views."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+
+    def __call__(self, key: str, compute: Callable[[], Any]) -> Any:
+        if key not in self._found:
+            self._found[key] = compute()
+        return self._found[key]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The originals' side of a batch, shared by every tokenizer."""
+
+    batch: Sequence[Original]
+    images: Tensor
+    truth: list[dict[str, Any]]
+    features: Callable[[str], Features]
+    evaluator: Callable[[str], Any]
+    once: Callable[[str, Callable[[], Any]], Any]
 
 
 @dataclass
@@ -75,7 +100,7 @@ class Loop:
         """Resolve the device once."""
         self._device = resolve_device(self.device or self.run.settings.device)
         self._dtype = getattr(torch, self.run.settings.dtype)
-        self._networks: dict[str, Network] = {}
+        self._networks: dict[str, Any] = {}
         self._reconstructors: dict[str, Reconstructor] = {}
 
     def unit(self, pass_number: int, shard: int) -> None:
@@ -113,70 +138,84 @@ class Loop:
                 seen[name] = self._look(part, name, originals)
             return seen[name]
 
+        side = _Side(
+            batch=batch,
+            images=originals,
+            truth=[place_truth(item.truth, each) for item, each in zip(items, prepared, strict=True)],
+            features=of_originals,
+            evaluator=lambda name: self._network(part, name),
+            once=_Once(),
+        )
         for job in jobs:
             try:
-                back = self._reconstructor(job)(items, prepared, self.run.settings.seed)
+                for view, back in self._reconstructor(job)(
+                    items, prepared, job.views, self.run.settings.seed
+                ):
+                    self._measure(job, view, side, back, sheets[job.id])
             except (AdapterError, SetupError) as error:
                 self.failed[job.id] = error
                 continue
-            self._measure(job, batch, originals, of_originals, back, sheets[job.id])
             self.on_images(len(batch))
 
-    def _measure(
-        self,
-        job: Job,
-        batch: Sequence[Original],
-        originals: Tensor,
-        of_originals: Callable[[str], Features],
-        back: Reconstruction,
-        sheet: _Sheet,
-    ) -> None:
-        """Run every metric of a job on a batch and put the numbers on its sheet."""
-        first = sheet_start(job, batch[0].index)
-        rows = np.array([original.index - first for original in batch])
+    def _measure(self, job: Job, view: View, side: _Side, back: Reconstruction, sheet: _Sheet) -> None:
+        """Run every metric of a job on a batch in one view and put the numbers on its sheet."""
+        first = sheet_start(job, side.batch[0].index)
+        rows = np.array([original.index - first for original in side.batch])
         for position, reason in back.failed.items():
             sheet.reasons[rows[position]] = reason
         if not back.kept:
             return
         kept = np.array(back.kept)
-        whole = len(kept) == len(batch)
+        whole = len(kept) == len(side.batch)
         of_reconstructions: dict[str, Features] = {}
 
         def features(name: str) -> tuple[Features, Features]:
             if name not in of_reconstructions:
                 of_reconstructions[name] = self._look(job.part, name, back.images)
-            reference = of_originals(name)
+            reference = side.features(name)
             return (reference if whole else _select(reference, kept)), of_reconstructions[name]
 
         seen = Batch(
-            index=np.array([batch[position].index for position in back.kept], dtype=np.int64),
-            original=originals if whole else originals[torch.from_numpy(kept).to(originals.device)],
+            index=np.array([side.batch[position].index for position in back.kept], dtype=np.int64),
+            original=side.images if whole else side.images[torch.from_numpy(kept).to(side.images.device)],
             reconstruction=back.images,
             features=features,
             spec=job.subject.spec,
             codes=back.codes,
             bits=back.bits,
+            truth=[side.truth[position] for position in back.kept],
+            evaluator=side.evaluator,
+            # Only a whole batch may share what was computed on the whole batch.
+            once=side.once if whole else lambda key, compute: compute(),
+            view=view.name,
             encode_seconds=back.encode_seconds,
             decode_seconds=back.decode_seconds,
         )
-        sheet.bits[rows[kept]] = back.bits
+        if not view.name:
+            sheet.bits[rows[kept]] = back.bits
         with torch.inference_mode():
-            for metric in job.metrics:
-                if isinstance(metric, ImageMetric):
-                    values = _guard(metric.name, partial(metric.measure, seen))
-                    sheet.values[metric.name][rows[kept]] = values
-            for collector in job.collectors:
-                state = _guard(collector.name, partial(collector.of, seen))
-                sheet.states[collector.name] = sheet.states[collector.name] + state
+            for each in job.measurements:
+                if each.view.name != view.name:
+                    continue
+                if isinstance(each.metric, ImageMetric):
+                    sheet.values[each.name][rows[kept]] = _guard(
+                        each.name, partial(each.metric.measure, seen)
+                    )
+            for name, collector in job.collectors(view).items():
+                sheet.states[name] = sheet.states[name] + _guard(name, partial(collector.of, seen))
 
     def _look(self, part: Pass, name: str, images: Tensor) -> Features:
+        with torch.inference_mode():
+            found: Features = self._network(part, name)(images)
+            return found
+
+    def _network(self, part: Pass, name: str) -> Any:
         if name not in self._networks:
             evaluator = next(each for each in part.evaluators if each.name == name)
             self._networks[name] = build_network(
                 evaluator, device=self._device, overrides=self.run.settings.overrides
             )
-        with torch.inference_mode():
-            return self._networks[name](images)
+        return self._networks[name]
 
     def _reconstructor(self, job: Job) -> Reconstructor:
         name = job.subject.spec.name
@@ -252,12 +291,13 @@ def sheet_start(job: Job, index: int) -> int:
 
 def _new_sheet(job: Job, originals: Sequence[Original]) -> _Sheet:
     count = len(originals)
-    names = [metric.name for metric in job.metrics if isinstance(metric, ImageMetric)]
+    names = [each.name for each in job.measurements if isinstance(each.metric, ImageMetric)]
+    collectors = {name: each for view in job.views for name, each in job.collectors(view).items()}
     return _Sheet(
         values={name: np.full(count, np.nan) for name in names},
         reasons=[original.reason for original in originals],
         bits=np.full(count, np.nan),
-        states={collector.name: collector.kind.empty() for collector in job.collectors},
+        states={name: collector.kind.empty() for name, collector in collectors.items()},
     )
 
 

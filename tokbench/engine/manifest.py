@@ -95,7 +95,7 @@ def _job(job: Job) -> dict[str, Any]:
         "images": len(part.plan.items),
         "partial": part.plan.partial,
         "shards": part.plan.shards,
-        "unsupported": {m.name: reason for m in part.metrics if (reason := job.unsupported(m))},
+        "unsupported": {each.name: reason for each in part.measurements if (reason := job.unsupported(each))},
     }
 
 
@@ -114,5 +114,7 @@ def _environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "packages": packages,
-        "codecs": {name: features.version(name) for name in ("libjpeg_turbo", "webp", "avif", "jpg_2000", "zlib")},
+        "codecs": {
+            name: features.version(name) for name in ("libjpeg_turbo", "webp", "avif", "jpg_2000", "zlib")
+        },
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -18,9 +19,10 @@ from tokbench.images.decode import decode
 from tokbench.images.preprocess import pad, restore
 from tokbench.images.rounding import to_uint8
 from tokbench.tokenizer import Codes, TokenSpec
+from tokbench.views import CLEAN, Encoded, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
     from torch import Tensor
@@ -57,13 +59,26 @@ class Reconstruction:
     decode_seconds: npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _Back:
+    """What `decode` gave for part of a batch: uint8 images before padding is cut off, and what they cost."""
+
+    images: Tensor
+    codes: Codes
+    bits: npt.NDArray[np.float64]
+    encode_seconds: npt.NDArray[np.float64]
+    decode_seconds: npt.NDArray[np.float64]
+
+
 class Reconstructor(Protocol):
     """Gives reconstructions for originals of one shape."""
 
     spec: TokenSpec
 
-    def __call__(self, items: Sequence[Item], originals: Sequence[Prepared], seed: int) -> Reconstruction:
-        """Reconstruct a batch; all originals share reference and canvas shape."""
+    def __call__(
+        self, items: Sequence[Item], originals: Sequence[Prepared], views: Sequence[View], seed: int
+    ) -> Iterator[tuple[View, Reconstruction]]:
+        """Reconstruct a batch in every view; all originals share reference and canvas shape."""
         ...
 
 
@@ -76,8 +91,10 @@ class TokenizerReconstructor:
         self._device = device
         self._probed = False
 
-    def __call__(self, items: Sequence[Item], originals: Sequence[Prepared], seed: int) -> Reconstruction:
-        """Reconstruct a batch.
+    def __call__(
+        self, items: Sequence[Item], originals: Sequence[Prepared], views: Sequence[View], seed: int
+    ) -> Iterator[tuple[View, Reconstruction]]:
+        """Encode a batch once and decode it in every view.
 
         Raises:
             AdapterError: the tokenizer raised.
@@ -89,59 +106,48 @@ class TokenizerReconstructor:
         )
         if not self._probed:
             self._probe(images[:1], f"{seed}:probe")
-        if self.spec.deterministic:
-            output, codes, bits, encode_s, decode_s = self._round_trip(images)
-        else:
-            output, codes, bits, encode_s, decode_s = self._one_by_one(images, items, seed)
-        return Reconstruction(
-            _restored(output, originals, self._device),
-            tuple(range(len(items))),
-            {},
-            codes,
-            bits,
-            encode_s,
-            decode_s,
-        )
+        # A tokenizer that draws random numbers takes images one by one, each with a seed of its own, so that
+        # neighbours do not matter.
+        step = len(items) if self.spec.deterministic else 1
+        parts = [range(start, min(start + step, len(items))) for start in range(0, len(items), step)]
+        encoded = [
+            self._encode(images[part.start : part.stop], [items[i].id for i in part], seed) for part in parts
+        ]
+        for view in views:
+            backs = [self._decode(each, seconds, view) for each, seconds in encoded]
+            yield view, _one(backs, originals, self._device)
 
-    def _round_trip(
-        self, images: Tensor
-    ) -> tuple[Tensor, Codes, npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Encode, pass through bytes, decode; returns uint8 images, codes, bits and seconds per image."""
-        n = len(images)
-        start = self._now()
-        codes = self._call("encode", partial(self._tokenizer.encode, images))
-        middle = self._now()
+    def _encode(self, images: Tensor, ids: Sequence[str], seed: int) -> tuple[Encoded, float]:
+        with _Seeded(f"{seed}:{ids[0]}", self._device) if not self.spec.deterministic else nullcontext():
+            start = self._now()
+            codes = self._call("encode", partial(self._tokenizer.encode, images))
+            seconds = self._now() - start
+        check_codes(codes, self.spec, len(images))
+        read_back, _ = self._through_bytes(codes)
+        return Encoded(self._tokenizer, images, read_back, tuple(ids), seed, {}), seconds / len(images)
+
+    def _decode(self, encoded: Encoded, encode_seconds: float, view: View) -> _Back:
+        n = len(encoded.images)
+        codes = (
+            self._call(f"view `{view.name}`", partial(view.transform, encoded))
+            if view.name
+            else encoded.codes
+        )
         check_codes(codes, self.spec, n)
-        packed = pack(codes, self.spec)
-        read_back = _to_device(unpack([item.data for item in packed], self.spec), self._device)
-        again = self._now()
-        output = self._call("decode", partial(self._tokenizer.decode, read_back))
-        end = self._now()
-        n_channels_first = (n, 3, images.shape[2], images.shape[3])
-        check_images(output, self.spec, n_channels_first)
-        return (
-            to_uint8(output),
-            read_back,
-            np.array([item.bits for item in packed], dtype=np.float64),
-            np.full(n, (middle - start) / n),
-            np.full(n, (end - again) / n),
-        )
+        read_back, bits = self._through_bytes(codes)
+        seeded = f"{encoded.seed}:{encoded.image_ids[0]}:decode"
+        with _Seeded(seeded, self._device) if not self.spec.deterministic else nullcontext():
+            start = self._now()
+            output = self._call("decode", partial(self._tokenizer.decode, read_back))
+            seconds = (self._now() - start) / n
+        check_images(output, self.spec, (n, 3, encoded.images.shape[2], encoded.images.shape[3]))
+        return _Back(to_uint8(output), read_back, bits, np.full(n, encode_seconds), np.full(n, seconds))
 
-    def _one_by_one(
-        self, images: Tensor, items: Sequence[Item], seed: int
-    ) -> tuple[Tensor, Codes, npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give every image its own seed, from the run's seed and its id, so that neighbours do not matter."""
-        parts = []
-        for position, item in enumerate(items):
-            with _Seeded(f"{seed}:{item.id}", self._device):
-                parts.append(self._round_trip(images[position : position + 1]))
-        return (
-            torch.cat([part[0] for part in parts]),
-            _joined([part[1] for part in parts]),
-            np.concatenate([part[2] for part in parts]),
-            np.concatenate([part[3] for part in parts]),
-            np.concatenate([part[4] for part in parts]),
-        )
+    def _through_bytes(self, codes: Codes) -> tuple[Codes, npt.NDArray[np.float64]]:
+        """Return the codes as bytes carry them, on the device, and their bits per image."""
+        packed = pack(codes, self.spec)
+        bits = np.array([item.bits for item in packed], dtype=np.float64)
+        return _to_device(unpack([item.data for item in packed], self.spec), self._device), bits
 
     def _probe(self, image: Tensor, seed: str) -> None:
         """Run one image twice before the first batch: warms up, and catches hidden randomness early."""
@@ -190,8 +196,10 @@ class FolderReconstructor:
         self._device = device
         self._by_id = {item.id: item for item in images.items}
 
-    def __call__(self, items: Sequence[Item], originals: Sequence[Prepared], seed: int) -> Reconstruction:
-        """Read a batch."""
+    def __call__(
+        self, items: Sequence[Item], originals: Sequence[Prepared], views: Sequence[View], seed: int
+    ) -> Iterator[tuple[View, Reconstruction]]:
+        """Read a batch; what is on disk has one view, the clean one."""
         pixels, kept, failed = [], [], {}
         for position, (item, original) in enumerate(zip(items, originals, strict=True)):
             try:
@@ -202,7 +210,7 @@ class FolderReconstructor:
         unknown = np.full(len(kept), np.nan)
         stacked = np.stack(pixels) if pixels else np.empty((0, *originals[0].reference.shape), np.uint8)
         tensor = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2).contiguous()
-        return Reconstruction(tensor, tuple(kept), failed, Codes(), unknown, unknown, unknown)
+        yield CLEAN, Reconstruction(tensor, tuple(kept), failed, Codes(), unknown, unknown, unknown)
 
     def _read(self, item: Item, original: Prepared) -> npt.NDArray[np.uint8]:
         match = self._by_id.get(item.id)
@@ -240,6 +248,19 @@ def _to_device(codes: Codes, device: torch.device) -> Codes:
         ids=None if codes.ids is None else codes.ids.to(device),
         latents=None if codes.latents is None else codes.latents.to(device),
         payloads=codes.payloads,
+    )
+
+
+def _one(parts: Sequence[_Back], originals: Sequence[Prepared], device: torch.device) -> Reconstruction:
+    """Put the parts of a batch together and cut padding off."""
+    return Reconstruction(
+        _restored(torch.cat([part.images for part in parts]), originals, device),
+        tuple(range(len(originals))),
+        {},
+        _joined([part.codes for part in parts]),
+        np.concatenate([part.bits for part in parts]),
+        np.concatenate([part.encode_seconds for part in parts]),
+        np.concatenate([part.decode_seconds for part in parts]),
     )
 
 

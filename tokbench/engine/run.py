@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import DigestError, MissingPackageError, WeightsMissingError
-from tokbench.results.schema import SCHEMA
+from tokbench.results.schema import SCHEMA, column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from tokbench.networks.base import Evaluator
     from tokbench.protocol import EvalProtocol
     from tokbench.tasks.base import Task
+    from tokbench.views import View
+
+
+NEEDS = {
+    "codebook": "a codebook",
+    "encoder-features": "the encoder's features",
+    "variable-length": "codes of variable length",
+}
+"""What the absence of a capability is called in reasons."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,19 @@ class Settings:
     seed: int
     batch_size: int
     overrides: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A metric on a view: one column, or one state, of a shard."""
+
+    view: View
+    metric: Metric
+
+    @property
+    def name(self) -> str:
+        """Return ``metric`` or ``metric@view``."""
+        return column(self.metric.name, self.view.name)
 
 
 @dataclass(frozen=True)
@@ -65,9 +88,15 @@ class Pass:
     missing: Mapping[str, str]
 
     @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """The metrics of all tasks, each once."""
-        return tuple({metric.name: metric for task in self.tasks for metric in task.metrics}.values())
+    def measurements(self) -> tuple[Measurement, ...]:
+        """The (view, metric) pairs of all tasks, each once; the clean view first, so that it is decoded first."""
+        found = {
+            Measurement(view, metric).name: Measurement(view, metric)
+            for task in self.tasks
+            for view in task.views
+            for metric in task.metrics
+        }
+        return tuple(sorted(found.values(), key=lambda each: bool(each.view.name)))
 
 
 @dataclass(frozen=True)
@@ -95,25 +124,38 @@ class Job:
         parts = (self.subject.spec.name, self.part.images.name, self.part.protocol.name, self.key[:8])
         return ".".join(re.sub(r"[^A-Za-z0-9_-]+", "-", part)[-40:].strip("-") or "x" for part in parts)
 
-    def unsupported(self, metric: Metric) -> str:
-        """Return why a metric cannot be measured for this tokenizer here, or ""."""
-        reason = metric.applies(self.subject.spec)
+    def unsupported(self, measurement: Measurement) -> str:
+        """Return why something cannot be measured for this tokenizer here, or ""."""
+        view, metric, spec = measurement.view, measurement.metric, self.subject.spec
+        lacking = [name for name in view.needs if name not in self.subject.capabilities]
+        if lacking:
+            return f"needs {' and '.join(NEEDS[name] for name in lacking)}"
+        if view.name and spec.kind == "images":
+            return "reconstructions read from disk have no codes"
+        reason = view.applies(spec) or metric.applies(spec)
         if not reason and metric.network is not None:
             reason = self.part.missing.get(metric.network, "")
         return reason
 
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """The metrics that can be measured."""
-        return tuple(metric for metric in self.part.metrics if not self.unsupported(metric))
+    @functools.cached_property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What can be measured."""
+        return tuple(each for each in self.part.measurements if not self.unsupported(each))
 
-    @property
-    def collectors(self) -> tuple[Collector, ...]:
-        """The collectors of the set metrics that can be measured, each once."""
+    @functools.cached_property
+    def views(self) -> tuple[View, ...]:
+        """The views of `measurements`, each once."""
+        return tuple({each.view.name: each.view for each in self.measurements}.values())
+
+    def collectors(self, view: View) -> dict[str, Collector]:
+        """Return the collectors of the set metrics of a view, each once, by the name their states have in shards."""
         from tokbench.metrics.base import SetMetric
 
-        found = {m.collector.name: m.collector for m in self.metrics if isinstance(m, SetMetric)}
-        return tuple(found.values())
+        return {
+            column(each.metric.collector.name, view.name): each.metric.collector
+            for each in self.measurements
+            if each.view.name == view.name and isinstance(each.metric, SetMetric)
+        }
 
 
 @dataclass(frozen=True)
@@ -200,7 +242,7 @@ def make_job(subject: Subject, part: Pass, marks: Mapping[str, Mapping[str, str]
         "tokenizer": {"name": subject.spec.name, **who, "dtype": settings.dtype},
         "seed": settings.seed,
         "tasks": {task.name: task.version for task in part.tasks},
-        "metrics": sorted(metric.name for metric in part.metrics),
+        "metrics": sorted(each.name for each in part.measurements),
         "evaluators": {name: dict(weights) for name, weights in marks.items()},
         "protocol": part.protocol.id,
         "images": {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import ContractError, EmptyImageSetError, UsageError
-from tokbench.tokenizer import Tokenizer, TokenSpec
+from tokbench.tokenizer import Tokenizer, TokenSpec, capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,11 @@ class AdapterSubject:
         """The spec of the header."""
         assert self.entry.variant is not None
         return self.entry.variant.spec
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What the header declares."""
+        return self.spec.capabilities
 
     def identity(self, overrides: Mapping[str, Path]) -> dict[str, Any]:
         """Return what enters result keys; raises WeightsMissingError or DigestError."""
@@ -61,6 +66,11 @@ class ObjectSubject:
     def spec(self) -> TokenSpec:
         """The object's own spec."""
         return self.tokenizer.spec
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What the object has."""
+        return capabilities(self.tokenizer)
 
     def identity(self, overrides: Mapping[str, Path]) -> dict[str, Any]:
         """Return what enters result keys; weights held by the object are the caller's to name in `revision`."""
@@ -92,6 +102,11 @@ class FolderSubject:
     def spec(self) -> TokenSpec:
         """A spec without codes: bit rate, codebook and speed cannot be known."""
         return TokenSpec(f"{FOLDER}{self.folder}", "images", description="reconstructions on disk")
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """None: there are no codes."""
+        return ()
 
     def identity(self, overrides: Mapping[str, Path]) -> dict[str, Any]:
         """Return what enters result keys: the bytes of every file in the folder."""

@@ -26,6 +26,16 @@ MAX_RESIZED_PIXELS = 8192 * 8192
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where a point ``(x, y)`` of the image lies in the reference: ``(x · scale_x - left, y · scale_y - top)``."""
+
+    scale_x: float = 1.0
+    scale_y: float = 1.0
+    left: float = 0.0
+    top: float = 0.0
+
+
+@dataclass(frozen=True)
 class Prepared:
     """An image as a protocol presents it.
 
@@ -33,11 +43,13 @@ class Prepared:
         reference: uint8 ``[h, w, 3]``, what reconstructions are compared with.
         canvas: uint8 ``[H, W, 3]``, what the tokenizer is given (before `pad`).
         box: ``(x0, y0, x1, y1)`` in pixels, where the image lies inside the canvas, ends exclusive.
+        placement: how a point of the file's image is found in `reference`.
     """
 
     reference: Pixels
     canvas: Pixels
     box: tuple[int, int, int, int]
+    placement: Placement
 
 
 def prepare(pixels: Pixels, protocol: EvalProtocol, name: str = "image") -> Prepared:
@@ -53,14 +65,15 @@ def prepare(pixels: Pixels, protocol: EvalProtocol, name: str = "image") -> Prep
     """
     if protocol.fit == "fit-pad":
         return _fit_pad(pixels, _side(protocol))
+    placement = Placement()
     if protocol.fit == "native-pad":
         canvas = pixels
     elif protocol.fit == "adm-crop":
-        canvas = _adm_crop(pixels, _side(protocol), name)
+        canvas, placement = _adm_crop(pixels, _side(protocol), name)
     else:
-        canvas = _bicubic_crop(pixels, _side(protocol), name)
+        canvas, placement = _bicubic_crop(pixels, _side(protocol), name)
     height, width = canvas.shape[:2]
-    return Prepared(reference=canvas, canvas=canvas, box=(0, 0, width, height))
+    return Prepared(reference=canvas, canvas=canvas, box=(0, 0, width, height), placement=placement)
 
 
 def pad(canvas: Pixels, stride: int) -> Pixels:
@@ -118,7 +131,7 @@ def _check_size(size: tuple[int, int], resized: tuple[int, int], name: str) -> N
         )
 
 
-def _adm_crop(pixels: Pixels, side: int, name: str) -> Pixels:
+def _adm_crop(pixels: Pixels, side: int, name: str) -> tuple[Pixels, Placement]:
     """Crop as guided-diffusion's ``center_crop_arr`` does."""
     image = _image(pixels)
     while min(image.size) >= 2 * side:
@@ -128,10 +141,10 @@ def _adm_crop(pixels: Pixels, side: int, name: str) -> Pixels:
     _check_size(image.size, resized, name)
     image = image.resize(resized, Image.Resampling.BICUBIC)
     x, y = (image.width - side) // 2, (image.height - side) // 2
-    return np.array(image.crop((x, y, x + side, y + side)))
+    return np.array(image.crop((x, y, x + side, y + side))), _placement(pixels, resized, x, y)
 
 
-def _bicubic_crop(pixels: Pixels, side: int, name: str) -> Pixels:
+def _bicubic_crop(pixels: Pixels, side: int, name: str) -> tuple[Pixels, Placement]:
     """Crop as torchvision's ``Resize(side, BICUBIC)`` and ``CenterCrop(side)`` do on Pillow images.
 
     The long side is truncated, not rounded, and crop offsets round half to even.
@@ -146,7 +159,12 @@ def _bicubic_crop(pixels: Pixels, side: int, name: str) -> Pixels:
     if resized != image.size:
         image = image.resize(resized, Image.Resampling.BICUBIC)
     x, y = round((image.width - side) / 2), round((image.height - side) / 2)
-    return np.array(image.crop((x, y, x + side, y + side)))
+    return np.array(image.crop((x, y, x + side, y + side))), _placement(pixels, resized, x, y)
+
+
+def _placement(pixels: Pixels, resized: tuple[int, int], left: int, top: int) -> Placement:
+    height, width = pixels.shape[:2]
+    return Placement(resized[0] / width, resized[1] / height, left, top)
 
 
 def _fit_pad(pixels: Pixels, side: int) -> Prepared:
@@ -163,4 +181,6 @@ def _fit_pad(pixels: Pixels, side: int) -> Prepared:
     canvas[y : y + size[1], x : x + size[0]] = np.asarray(
         _image(pixels).resize(size, Image.Resampling.LANCZOS)
     )
-    return Prepared(reference=pixels, canvas=canvas, box=(x, y, x + size[0], y + size[1]))
+    return Prepared(
+        reference=pixels, canvas=canvas, box=(x, y, x + size[0], y + size[1]), placement=Placement()
+    )

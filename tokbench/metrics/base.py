@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -41,6 +41,11 @@ class Batch:
         spec: the tokenizer's spec.
         codes: the codes as `decode` saw them.
         bits: float64 ``[n]``, size of each image's serialised codes in bits.
+        truth: per image, what its card knows, with boxes and points in pixels of `original`.
+        evaluator: ``evaluator(name) -> the loaded evaluator``, for those that do more than features (recognisers).
+        once: ``once(key, compute) -> compute()``, computed once per batch of originals and shared by all tokenizers and
+            views; for what depends on originals alone. `key` starts with the evaluator's name.
+        view: name of the view, "" for the clean round trip.
         encode_seconds: float64 ``[n]``, wall time of `encode`, shared evenly over the batch.
         decode_seconds: float64 ``[n]``, likewise for `decode`.
     """
@@ -52,6 +57,10 @@ class Batch:
     spec: TokenSpec
     codes: Codes
     bits: npt.NDArray[np.float64]
+    truth: Sequence[Mapping[str, Any]]
+    evaluator: Callable[[str], Any]
+    once: Callable[[str, Callable[[], Any]], Any]
+    view: str
     encode_seconds: npt.NDArray[np.float64]
     decode_seconds: npt.NDArray[np.float64]
 
@@ -68,6 +77,8 @@ class Estimate:
             ``none`` for a single image.
         reason: why the value is missing, or why it must not be ranked.
         reliable: False when the number is given but must not be ranked (an FID on too few images).
+        replicates: the statistic without each jackknife group, where the interval is a jackknife's: means over several
+            views get their interval from these.
     """
 
     value: float
@@ -76,6 +87,7 @@ class Estimate:
     method: str
     reason: str = ""
     reliable: bool = True
+    replicates: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

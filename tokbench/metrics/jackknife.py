@@ -61,7 +61,7 @@ def estimate(
     low, high = interval(value, left_out)
     if not math.isnan(low):
         low, high = max(low, smallest), min(high, largest)
-    return Estimate(value, low, high, METHOD, reason, reliable)
+    return Estimate(value, low, high, METHOD, reason, reliable, tuple(left_out))
 
 
 @functools.cache

@@ -77,7 +77,7 @@ class Results:
             "rows": [row.to_dict() for row in self.rows],
         }
 
-    def value(self, tokenizer: str, metric: str, dataset: str | None = None) -> float:
+    def value(self, tokenizer: str, metric: str, dataset: str | None = None, view: str = "") -> float:
         """Return one number.
 
         Raises:
@@ -86,10 +86,11 @@ class Results:
         found = [
             row.value
             for row in self.rows
-            if (row.tokenizer, row.metric) == (tokenizer, metric) and dataset in {None, row.dataset}
+            if (row.tokenizer, row.metric, row.view) == (tokenizer, metric, view)
+            and dataset in {None, row.dataset}
         ]
         if len(found) != 1:
-            msg = f"{len(found)} rows for {tokenizer}, {metric}, {dataset}"
+            msg = f"{len(found)} rows for {tokenizer}, {metric}, {dataset}, view {view!r}"
             raise KeyError(msg)
         return found[0]
 

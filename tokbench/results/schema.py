@@ -11,6 +11,12 @@ from typing import Any
 SCHEMA = 1
 """Version of manifest.json and summary.json; raised when a reader of the old form would misread the new one."""
 
+
+def column(metric: str, view: str) -> str:
+    """Name a metric on a view as shards do: ``metric`` for the clean view, else ``metric@view``."""
+    return f"{metric}@{view}" if view else metric
+
+
 _INFINITY = "@@infinity@@"
 
 
@@ -24,6 +30,7 @@ class Row:
         task: task name.
         protocol: protocol name.
         metric: metric name.
+        view: what was done to the codes, e.g. ``a=0.5 d=200``; "" for the clean round trip.
         value: the number; NaN when it could not be measured.
         ci_low: lower end of the 95 % interval, NaN when unknown.
         ci_high: upper end.
@@ -42,6 +49,7 @@ class Row:
     task: str
     protocol: str
     metric: str
+    view: str
     value: float
     ci_low: float
     ci_high: float

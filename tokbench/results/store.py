@@ -160,9 +160,9 @@ class Store:
 
         with np.load(io.BytesIO(self._state_bytes(job, shard)), allow_pickle=False) as arrays:
             return {
-                name.partition("/")[2]: arrays[name]
+                name.rpartition("/")[2]: arrays[name]
                 for name in arrays.files
-                if name.partition("/")[0] == collector
+                if name.rpartition("/")[0] == collector
             }
 
     def _state_bytes(self, job: str, shard: int) -> bytes:

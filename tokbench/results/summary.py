@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -11,24 +12,26 @@ import numpy as np
 from tokbench.errors import IntegrityError, TokbenchError
 from tokbench.metrics.base import Estimate, ImageMetric
 from tokbench.metrics.bootstrap import bootstrap
-from tokbench.results.schema import Row
+from tokbench.metrics.jackknife import estimate as jackknife
+from tokbench.results.schema import Row, column
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from tokbench.metrics.base import Metric, SetMetric, State
+    from tokbench.metrics.base import Collector, Metric, State
     from tokbench.results.store import Store
     from tokbench.tasks.base import Task
 
 
 class ShardStates(Sequence["State"]):
-    """The states of one collector over the shards of a job, loaded one at a time so that memory stays flat."""
+    """The states of one collector on one view over the shards of a job, loaded one at a time: memory stays flat."""
 
-    def __init__(self, store: Store, job: Mapping[str, Any], metric: SetMetric) -> None:
+    def __init__(self, store: Store, job: Mapping[str, Any], collector: Collector, view: str) -> None:
         self._store = store
         self._job = job
-        self._collector = metric.collector
+        self._collector = collector
+        self._name = column(collector.name, view)
 
     def __len__(self) -> int:
         return int(self._job["shards"])
@@ -43,12 +46,12 @@ class ShardStates(Sequence["State"]):
             return [self[number] for number in range(*position.indices(len(self)))]
         if not 0 <= position < len(self):
             raise IndexError(position)
-        arrays = self._store.read_states(self._job["id"], position, self._collector.name)
+        arrays = self._store.read_states(self._job["id"], position, self._name)
         try:
             return self._collector.kind.from_arrays(arrays)
         except (ValueError, KeyError) as error:
             raise IntegrityError(
-                f"shard {position} of `{self._job['id']}`: state `{self._collector.name}` is damaged: {error}",
+                f"shard {position} of `{self._job['id']}`: state `{self._name}` is damaged: {error}",
                 hint="delete that shard's files and run the same command again",
             ) from error
 
@@ -69,19 +72,56 @@ def summarize(
     """
     rows: list[Row] = []
     for job in manifest["jobs"]:
-        if job["id"] in failed:
-            reason = f"{type(failed[job['id']]).__name__}: {failed[job['id']].message}"
-            rows += [
-                _row(job, *pair, _blank(reason), 0, job["images"], "failed") for pair in _metrics(job, tasks)
-            ]
-            continue
-        table = read_table(store, job)
-        lost = sum(status == "failed" for status in table["status"].to_pylist())
-        rows += [
-            _measured(store, job, task, metric, table, lost, manifest["settings"]["seed"])
-            for task, metric in _metrics(job, tasks)
-        ]
+        table = None if job["id"] in failed else read_table(store, job)
+        for name in job["tasks"]:
+            if table is None:
+                reason = f"{type(failed[job['id']]).__name__}: {failed[job['id']].message}"
+                rows += [
+                    _row(job, tasks[name], metric, view.name, _blank(reason), 0, job["images"], "failed")
+                    for view in tasks[name].views
+                    for metric in tasks[name].metrics
+                ]
+            else:
+                rows += _task_rows(store, job, tasks[name], table, manifest["settings"]["seed"])
     return rows
+
+
+def _task_rows(store: Store, job: Mapping[str, Any], task: Task, table: pa.Table, seed: int) -> list[Row]:
+    """Return the rows of one task of one job: every metric on every view, then the means over views."""
+    lost = sum(status == "failed" for status in table["status"].to_pylist())
+    rows = []
+    estimates: dict[str, list[Estimate]] = {}
+    for view in task.views:
+        for metric in task.metrics:
+            row, estimate = _measured(store, job, task, metric, view.name, table, lost, seed)
+            rows.append(row)
+            estimates.setdefault(metric.name, []).append(estimate)
+    for metric in task.metrics:
+        for name in (name for of, name in task.means if of == metric.name):
+            mean = mean_over_views(estimates[metric.name])
+            status = "unsupported" if math.isnan(mean.value) else "ok"
+            n = next(row.n for row in rows if row.metric == metric.name)
+            rows.append(_row(job, task, metric, "", mean, n, lost, status, name))
+    return rows
+
+
+def mean_over_views(estimates: Sequence[Estimate]) -> Estimate:
+    """Return the mean of one metric over views; NaN when any view lacks it: cells left out would flatter.
+
+    The interval is the jackknife's, of the mean of the views' replicates, since all views share their images.
+    """
+    blank = next((each for each in estimates if math.isnan(each.value)), None)
+    if blank is not None:
+        return _blank(blank.reason)
+    value = math.fsum(each.value for each in estimates) / len(estimates)
+    reliable = all(each.reliable for each in estimates)
+    counts = {len(each.replicates) for each in estimates}
+    if counts == {0} or len(counts) > 1:
+        return Estimate(value, math.nan, math.nan, "", estimates[0].reason, reliable)
+    left_out = [
+        math.fsum(group) / len(group) for group in zip(*(each.replicates for each in estimates), strict=True)
+    ]
+    return jackknife(value, left_out, reason=estimates[0].reason, reliable=reliable)
 
 
 def read_table(store: Store, job: Mapping[str, Any]) -> pa.Table:
@@ -103,20 +143,22 @@ def read_table(store: Store, job: Mapping[str, Any]) -> pa.Table:
     return table
 
 
-def _metrics(job: Mapping[str, Any], tasks: Mapping[str, Task]) -> Iterator[tuple[Task, Metric]]:
-    for name in job["tasks"]:
-        for metric in tasks[name].metrics:
-            yield tasks[name], metric
-
-
 def _measured(
-    store: Store, job: Mapping[str, Any], task: Task, metric: Metric, table: pa.Table, lost: int, seed: int
-) -> Row:
-    reason = job["unsupported"].get(metric.name, "")
+    store: Store,
+    job: Mapping[str, Any],
+    task: Task,
+    metric: Metric,
+    view: str,
+    table: pa.Table,
+    lost: int,
+    seed: int,
+) -> tuple[Row, Estimate]:
+    name = column(metric.name, view)
+    reason = job["unsupported"].get(name, "")
     if reason:
-        return _row(job, task, metric, _blank(reason), 0, 0, "unsupported")
+        return _row(job, task, metric, view, _blank(reason), 0, 0, "unsupported"), _blank(reason)
     if isinstance(metric, ImageMetric):
-        values: npt.NDArray[np.float64] = table[f"metric:{metric.name}"].to_numpy()
+        values: npt.NDArray[np.float64] = table[f"metric:{name}"].to_numpy()
         ok = np.array([status == "ok" for status in table["status"].to_pylist()], dtype=bool)
         measured = values[ok & ~np.isnan(values)]
         estimate = (
@@ -126,18 +168,13 @@ def _measured(
         )
         blank = int(ok.sum()) - measured.size
         if blank and measured.size:
-            estimate = Estimate(
-                estimate.value,
-                estimate.low,
-                estimate.high,
-                estimate.method,
-                f"not measurable on {blank} of the images",
-            )
+            estimate = replace(estimate, reason=f"not measurable on {blank} of the images")
         n = int(measured.size)
     else:
-        estimate = metric.finish(ShardStates(store, job, metric))
+        estimate = metric.finish(ShardStates(store, job, metric.collector, view))
         n = int(job["images"]) - lost
-    return _row(job, task, metric, estimate, n, lost, "unsupported" if math.isnan(estimate.value) else "ok")
+    status = "unsupported" if math.isnan(estimate.value) else "ok"
+    return _row(job, task, metric, view, estimate, n, lost, status), estimate
 
 
 def _blank(reason: str) -> Estimate:
@@ -145,14 +182,23 @@ def _blank(reason: str) -> Estimate:
 
 
 def _row(
-    job: Mapping[str, Any], task: Task, metric: Metric, estimate: Estimate, n: int, failed: int, status: str
+    job: Mapping[str, Any],
+    task: Task,
+    metric: Metric,
+    view: str,
+    estimate: Estimate,
+    n: int,
+    failed: int,
+    status: str,
+    name: str = "",
 ) -> Row:
     return Row(
         tokenizer=job["tokenizer"],
         dataset=job["dataset"],
         task=task.name,
         protocol=job["protocol"],
-        metric=metric.name,
+        metric=name or metric.name,
+        view=view,
         value=float(estimate.value),
         ci_low=float(estimate.low),
         ci_high=float(estimate.high),

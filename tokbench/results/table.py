@@ -63,6 +63,8 @@ def tables(rows: Sequence[Row], columns: dict[str, Sequence[str]] | None = None)
     """
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
+        if row.view:
+            continue  # single cells of a sweep; their mean has a row of its own
         groups.setdefault((row.dataset, row.task, row.protocol), []).append(row)
     for (dataset, task, protocol), group in groups.items():
         valued = {row.metric: None for row in group if not math.isnan(row.value)}
