@@ -9,6 +9,7 @@
 # license = "Apache-2.0"
 # source = "tokbench, scripts/fit_codebooks.py"
 # trained_on = ["tokbench-training-photos"]
+# capabilities = ["codebook", "variable-length"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "rvq-patch-8"
