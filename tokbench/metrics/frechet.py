@@ -142,7 +142,6 @@ class _Paired:
         cross -= cross.mean(1, keepdims=True)
         shift = a.mean(0) - b.mean(0)
         spread = float(((a - a.mean(0)) ** 2).sum() + ((b - b.mean(0)) ** 2).sum())
-        spread - 2 * _nuclear_norm(cross, quick=quick)
         return _not_negative(
             float(shift @ shift) + (spread - 2 * _nuclear_norm(cross, quick=quick)) / (n - 1)
         )
