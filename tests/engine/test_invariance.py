@@ -127,6 +127,26 @@ def test_a_killed_run_goes_on_where_it_was(undisturbed: Results, images: Path, t
     assert {path: path.stat().st_mtime_ns for path in survivors} == survivors
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_says_how_to_go_on(images: Path, tmp_path: Path, workers: str) -> None:
+    out = tmp_path / "interrupted"
+    words = command(images, out)
+    words[words.index("--workers") + 1] = workers
+    with subprocess.Popen(
+        words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as run:
+        deadline = time.monotonic() + 120
+        while not list(out.rglob("*.parquet")):
+            assert run.poll() is None, "the run ended before it could be interrupted"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert errors == "interrupted: finished shards are kept; run the same command again to go on\n"
+    assert not list(out.rglob("summary*.json"))
+
+
 def test_a_damaged_shard_is_made_again(undisturbed: Results, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "damaged"
     evaluate(TOKENIZERS, images, protocol=PROTOCOL, out=out)

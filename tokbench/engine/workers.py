@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from tokbench.engine.loop import Loop, resolve_device
@@ -17,7 +19,7 @@ from tokbench.errors import AdapterError, TokbenchError, UsageError
 from tokbench.results.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
     from pathlib import Path
@@ -68,7 +70,8 @@ class _Crew:
                 target=_member, args=(run, folder, threads, _device(run, number), theirs), daemon=True
             )
             try:
-                process.start()
+                with _deaf_to_interrupts():
+                    process.start()
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 raise UsageError(
                     f"this run cannot be handed to worker processes: {error}",
@@ -114,6 +117,19 @@ class _Crew:
                 pipe.send(None)
                 process.join()
                 del self._members[pipe]
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes started in the block ignore Ctrl-C, which a terminal sends to them too: the parent ends them."""
+    if current_thread() is not main_thread():  # only the main thread may set signal handlers
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _device(run: Run, number: int) -> str:
