@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name torch's own documentation uses)
 from _vq_losses import PatchAdversary, adversary_loss, edge_loss
+from _vq_muon import Muon
 
 if TYPE_CHECKING:
     from _vq_losses import Lite2Distance
@@ -23,8 +24,9 @@ class Recipe:
     """Weights and schedule of the loss; fractions are of the whole training.
 
     Attributes:
-        rate: peak learning rate (cosine to a hundredth, after a warm-up over the first `warm_up`).
-        warm_up: also the fraction in which the codebook is not yet in use.
+        kernel_rate: peak learning rate of convolution kernels (Muon); cosine to a hundredth.
+        bias_rate: that of biases (Adam).
+        warm_up: the fraction in which the codebook is not yet in use.
         commitment: weight of the squared distance between a latent and its entry.
         edges: weight of `edge_loss`.
         maps: weight of the Lite2 map distance.
@@ -37,13 +39,14 @@ class Recipe:
         average_decay: of the moving average of weights that is saved.
     """
 
-    rate: float = 6e-4
-    warm_up: float = 0.02
-    commitment: float = 0.02
+    kernel_rate: float = 0.008
+    bias_rate: float = 1e-3
+    warm_up: float = 0.03
+    commitment: float = 0.03
     edges: float = 0.5
     maps: float = 0.02
     pooled: float = 2e-5
-    features_from: float = 0.1
+    features_from: float = 0.08
     adversarial: float = 0.2
     adversary_from: float = 0.7
     codebook_decay: float = 0.99
@@ -133,7 +136,10 @@ class Trainer:
         self.codebook = CodebookAverage(
             model.codebook, self.recipe.codebook_decay, torch.Generator().manual_seed(seed)
         )
-        self.optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
+        kernels = [weight for weight in model.parameters() if weight.ndim == 4]
+        biases = [weight for weight in model.parameters() if weight.ndim < 4]
+        self.kernel_optimizer = Muon(kernels)
+        self.bias_optimizer = torch.optim.Adam(biases, betas=(0.9, 0.99))
         self.adversary_optimizer = torch.optim.Adam(self.adversary.parameters(), lr=4e-4, betas=(0.5, 0.99))
         self.steps = 0
         self.quantised = False
@@ -166,12 +172,12 @@ class Trainer:
             gradient = gradient + self._adversarial_gradient(leaf, images, gradient, progress, terms)
         terms["commitment"] = commitment
 
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(progress)
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer, peak in self._optimizers():
+            optimizer.zero_grad(set_to_none=True)
+            optimizer.param_groups[0]["lr"] = peak * self._rate(progress)
         ((output * gradient).sum() + recipe.commitment * commitment).backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer, _ in self._optimizers():
+            optimizer.step()
         self.steps += 1
         self._average()
         return {name: float(value.detach()) for name, value in terms.items()}
@@ -218,9 +224,12 @@ class Trainer:
         """The two networks cost more than the model: each step shows them half of the batch, the halves in turn."""
         return slice(self.steps % 2, None, 2) if len(images) > 1 else slice(None)
 
+    def _optimizers(self) -> tuple[tuple[torch.optim.Optimizer, float], ...]:
+        return (self.kernel_optimizer, self.recipe.kernel_rate), (self.bias_optimizer, self.recipe.bias_rate)
+
     def _rate(self, progress: float) -> float:
         warm = min(1.0, (self.steps + 1) / 30)
-        return self.recipe.rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, progress))) / 2)
+        return warm * (0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, progress))) / 2)
 
     @torch.no_grad()
     def _average(self) -> None:

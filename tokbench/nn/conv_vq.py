@@ -59,9 +59,8 @@ class ConvVQConfig:
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> ConvVQConfig:
         """Rebuild from JSON, which has no tuples."""
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
-        )
+        sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        return cls(**sizes)
 
 
 class ResidualBlock(nn.Module):
