@@ -16,6 +16,8 @@
 # resolution = 256
 # stride = 8
 # trained_on = ["tokbench-training-photos"]
+# capabilities = ["codebook"]
+# capabilities = ["codebook"]
 #
 # [[tool.tokbench.tokenizers.weights]]
 # name = "vq-conv-f8"
