@@ -17,7 +17,6 @@
 # stride = 8
 # trained_on = ["tokbench-training-photos"]
 # capabilities = ["codebook"]
-# capabilities = ["codebook"]
 #
 # [[tool.tokbench.tokenizers.weights]]
 # name = "vq-conv-f8"
