@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
     from tokbench.images.preprocess import Prepared
 
-_PLACED = ("words", "faces")
+_PLACED = ("words", "faces", "regions")
 
 
 def place_truth(truth: Mapping[str, Any], prepared: Prepared) -> dict[str, Any]:
     """Move boxes and points from the file's pixels to those of ``prepared.reference``.
 
     Args:
-        truth: what the card knows; under ``words`` and ``faces`` lie mappings with ``box`` (``[x0, y0, x1, y1]``) and
-            for faces ``points`` (``[[x, y], …]``).
+        truth: what the card knows; under ``words``, ``faces`` and ``regions`` lie mappings with ``box``
+            (``[x0, y0, x1, y1]``) and for faces ``points`` (``[[x, y], …]``).
         prepared: the image after the protocol.
 
     Returns:
-        A copy; words and faces that are not wholly inside the reference are left out.
+        A copy; words, faces and regions that are not wholly inside the reference are left out.
     """
     height, width = prepared.reference.shape[:2]
     placed = dict(truth)

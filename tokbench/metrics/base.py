@@ -7,7 +7,7 @@ delete-one-group jackknife interval.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Batch:
         view: name of the view, "" for the clean round trip.
         encode_seconds: float64 ``[n]``, wall time of `encode`, shared evenly over the batch.
         decode_seconds: float64 ``[n]``, likewise for `decode`.
+        found: what `memo` has computed so far.
     """
 
     index: npt.NDArray[np.int64]
@@ -63,6 +64,13 @@ class Batch:
     view: str
     encode_seconds: npt.NDArray[np.float64]
     decode_seconds: npt.NDArray[np.float64]
+    found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def memo(self, key: str, compute: Callable[[], Any]) -> Any:
+        """Return ``compute()``, computed once for this batch in this view and shared by its metrics."""
+        if key not in self.found:
+            self.found[key] = compute()
+        return self.found[key]
 
 
 @dataclass(frozen=True)
