@@ -9,15 +9,21 @@ import pytest
 from tokbench.metrics.base import ImageMetric, SetMetric
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
 from tokbench.metrics.frechet import FD_LITE0, RFID
+from tokbench.metrics.gradient import EDGE_F1, GMSD
 from tokbench.metrics.kernel import KID, KID_LITE0
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
 from tokbench.metrics.pixel import L1, PSNR
 from tokbench.metrics.rate import BPP, BPP_ENTROPY
+from tokbench.metrics.region import DRAWING_PSNR, PATTERN_PSNR, REGION_PSNR, TEXTURE_PSNR
+from tokbench.metrics.spectrum import BAND_1, BAND_2, BAND_3, BAND_4, DETAIL_LOSS
 from tokbench.metrics.speed import DECODE_IPS, ENCODE_IPS
 from tokbench.metrics.structural import MS_SSIM, SSIM
+from tokbench.metrics.texture import TEXTURE_LITE0
 
 EVERY = (PSNR, L1, SSIM, MS_SSIM, FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG, FD_LITE0, RFID, KID_LITE0, KID)
 EVERY += (BPP, BPP_ENTROPY, USAGE, PERPLEXITY, ENCODE_IPS, DECODE_IPS)
+EVERY += (GMSD, EDGE_F1, DETAIL_LOSS, BAND_1, BAND_2, BAND_3, BAND_4, TEXTURE_LITE0)
+EVERY += (REGION_PSNR, PATTERN_PSNR, DRAWING_PSNR, TEXTURE_PSNR)
 
 
 @pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
