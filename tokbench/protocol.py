@@ -14,7 +14,9 @@ from typing import Literal
 
 from tokbench.errors import UnknownNameError, UsageError
 
-Fit = Literal["adm-crop", "bicubic-crop", "native-pad", "fit-pad"]
+Fit = Literal[
+    "adm-crop", "bicubic-crop", "tensor-crop", "bilinear-noaa-crop", "lanczos-crop", "native-pad", "fit-pad"
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class EvalProtocol:
             side with bicubic, crop the centre (guided-diffusion's ``center_crop_arr``; LlamaGen, VAR, RAE).
             ``bicubic-crop``: short side to the target with antialiased bicubic, crop the centre (torchvision
             ``Resize`` and ``CenterCrop`` on Pillow images; TiTok, MaskBit).
+            ``tensor-crop``: the same on float tensors with antialiased bilinear, then rounded (LightningDiT; there the
+            tokenizer is given the unrounded floats, here the rounded pixels).
+            ``bilinear-noaa-crop``: short side to the target with OpenCV's bilinear, which does not antialias, crop the
+            centre (albumentations ``SmallestMaxSize`` and ``CenterCrop``; SEED-Voken, WeTok).
+            ``lanczos-crop``: cover the square with Lanczos, crop the centre (VTBench).
             ``native-pad``: no resize; right and bottom are padded by edge replication to the tokenizer's stride, and
             the padding is cut off again before comparing.
             ``fit-pad``: fit into a square with Lanczos, paste centred on black; afterwards cut out, resize back with
@@ -52,7 +59,14 @@ class EvalProtocol:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_FAMILIES: dict[str, Fit] = {"adm": "adm-crop", "bicubic": "bicubic-crop", "tokbench": "fit-pad"}
+_FAMILIES: dict[str, Fit] = {
+    "adm": "adm-crop",
+    "bicubic": "bicubic-crop",
+    "lightningdit": "tensor-crop",
+    "seed": "bilinear-noaa-crop",
+    "tokbench": "fit-pad",
+    "vtbench": "lanczos-crop",
+}
 
 PRESETS: dict[str, EvalProtocol] = {
     **{

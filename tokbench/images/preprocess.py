@@ -1,7 +1,8 @@
 """The pixel work of protocols: what of an image reaches the tokenizer, and what its output is compared with.
 
-Pure functions on uint8 arrays ``[h, w, 3]``. Every resize is Pillow's, on uint8, because that is what the
-published evaluations used; `tokbench.protocol` says where each fit comes from.
+Pure functions on uint8 arrays ``[h, w, 3]``. Every resize is Pillow's, on uint8, because that is what most
+published evaluations used, but for the two of `tokbench.images.resample`; `tokbench.protocol` says where each fit
+comes from.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tokbench.errors import ContractError, ImageError
+from tokbench.images.resample import opencv_bilinear, tensor_bilinear
 
 if TYPE_CHECKING:
     from tokbench.protocol import EvalProtocol
@@ -68,10 +70,8 @@ def prepare(pixels: Pixels, protocol: EvalProtocol, name: str = "image") -> Prep
     placement = Placement()
     if protocol.fit == "native-pad":
         canvas = pixels
-    elif protocol.fit == "adm-crop":
-        canvas, placement = _adm_crop(pixels, _side(protocol), name)
     else:
-        canvas, placement = _bicubic_crop(pixels, _side(protocol), name)
+        canvas, placement = _CROPS[protocol.fit](pixels, _side(protocol), name)
     height, width = canvas.shape[:2]
     return Prepared(reference=canvas, canvas=canvas, box=(0, 0, width, height), placement=placement)
 
@@ -150,16 +150,67 @@ def _bicubic_crop(pixels: Pixels, side: int, name: str) -> tuple[Pixels, Placeme
     The long side is truncated, not rounded, and crop offsets round half to even.
     """
     image = _image(pixels)
-    short = min(image.size)
-    resized = (
-        side if image.width == short else int(side * image.width / short),
-        side if image.height == short else int(side * image.height / short),
-    )
+    resized = _short_side(image.size, side)
     _check_size(image.size, resized, name)
     if resized != image.size:
         image = image.resize(resized, Image.Resampling.BICUBIC)
     x, y = round((image.width - side) / 2), round((image.height - side) / 2)
     return np.array(image.crop((x, y, x + side, y + side))), _placement(pixels, resized, x, y)
+
+
+def _tensor_crop(pixels: Pixels, side: int, name: str) -> tuple[Pixels, Placement]:
+    """Crop as torchvision's ``Resize(side)`` and ``CenterCrop(side)`` do on float tensors (LightningDiT)."""
+    size = (pixels.shape[1], pixels.shape[0])
+    width, height = _short_side(size, side)
+    _check_size(size, (width, height), name)
+    x, y = round((width - side) / 2), round((height - side) / 2)
+    return _window(tensor_bilinear(pixels, width, height), side, x, y), _placement(
+        pixels, (width, height), x, y
+    )
+
+
+def _opencv_crop(pixels: Pixels, side: int, name: str) -> tuple[Pixels, Placement]:
+    """Crop as albumentations' ``SmallestMaxSize(side)`` and ``CenterCrop(side, side)`` do (SEED-Voken)."""
+    size = (pixels.shape[1], pixels.shape[0])
+    scale = side / min(size)
+    width, height = round(size[0] * scale), round(size[1] * scale)
+    _check_size(size, (width, height), name)
+    resized = pixels if (width, height) == size else opencv_bilinear(pixels, width, height)
+    x, y = (width - side) // 2, (height - side) // 2
+    return _window(resized, side, x, y), _placement(pixels, (width, height), x, y)
+
+
+def _lanczos_crop(pixels: Pixels, side: int, name: str) -> tuple[Pixels, Placement]:
+    """Cover the square with Lanczos and crop the centre, as VTBench's ``pil_to_tensor`` does."""
+    image = _image(pixels)
+    scale = max(side / image.width, side / image.height)
+    resized = (round(image.width * scale), round(image.height * scale))
+    _check_size(image.size, resized, name)
+    x, y = (resized[0] - side) // 2, (resized[1] - side) // 2
+    covered = np.array(image.resize(resized, Image.Resampling.LANCZOS))
+    return _window(covered, side, x, y), _placement(pixels, resized, x, y)
+
+
+_CROPS = {
+    "adm-crop": _adm_crop,
+    "bicubic-crop": _bicubic_crop,
+    "tensor-crop": _tensor_crop,
+    "bilinear-noaa-crop": _opencv_crop,
+    "lanczos-crop": _lanczos_crop,
+}
+
+
+def _window(pixels: Pixels, side: int, x: int, y: int) -> Pixels:
+    return np.ascontiguousarray(pixels[y : y + side, x : x + side])
+
+
+def _short_side(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Scale the short side to `side`; torchvision truncates the long one."""
+    short = min(size)
+    return (
+        side if size[0] == short else int(side * size[0] / short),
+        side if size[1] == short else int(side * size[1] / short),
+    )
 
 
 def _placement(pixels: Pixels, resized: tuple[int, int], left: int, top: int) -> Placement:
