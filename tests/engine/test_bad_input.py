@@ -302,9 +302,24 @@ def test_unknown_image_set() -> None:
         (["--task", "reconstuction"], 2, "did you mean `reconstruction`"),
     ],
 )
-def test_unusable_options(images: Path, tmp_path: Path, words: list[str], code: int, complaint: str) -> None:
-    done = run("-t", "identity", "--images", images, "--out", tmp_path / "out", *words, folder=tmp_path)
-    assert (done.returncode, complaint in done.stderr) == (code, True), done.stderr
+def test_unusable_options(
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    complaint: str,
+) -> None:
+    from tokbench.cli.app import main
+
+    here = ["tokbench", "run", "-t", "identity", "--images", str(images), "--protocol", "adm-64"]
+    monkeypatch.setattr(sys, "argv", [*here, "--workers", "1", "--out", str(tmp_path / "out"), *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    errors = capsys.readouterr().err
+    assert (caught.value.code, complaint in errors) == (code, True), errors
+    assert not (tmp_path / "out" / "summary.json").exists()
 
 
 def test_the_partial_summary_of_a_failed_run_can_be_read(images: Path, tmp_path: Path) -> None:
