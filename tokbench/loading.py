@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import AdapterError, ContractError, EvaluatorError, MissingPackageError, TokbenchError
 from tokbench.shipped import shipped
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from tokbench.catalog import TokenizerEntry
-    from tokbench.networks.base import Evaluator, Network
+    from tokbench.networks.base import Evaluator
     from tokbench.tokenizer import Tokenizer
 
 
@@ -107,8 +107,8 @@ def build_tokenizer(
     return tokenizer
 
 
-def build_network(evaluator: Evaluator, *, device: torch.device, overrides: Mapping[str, Path]) -> Network:
-    """Load an evaluator network.
+def build_network(evaluator: Evaluator, *, device: torch.device, overrides: Mapping[str, Path]) -> Any:
+    """Load an evaluator: a `Network`, a recogniser, or whatever its metrics ask for.
 
     Raises:
         MissingPackageError: a package it needs is absent; names the extra.

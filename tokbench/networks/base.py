@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,8 @@ class Evaluator:
         weights: the files it needs.
         packages: importable module names it needs beside the core.
         extra: the tokbench extra that installs `packages`.
-        load: builds the network from ``{weights name: path}`` on a device.
+        load: builds what metrics are given from ``{weights name: path}`` on a device: a `Network`, or for those that do
+            more than features an object of another interface (`tokbench.networks.recognisers.Recogniser`).
     """
 
     name: str
@@ -68,4 +69,4 @@ class Evaluator:
     weights: tuple[WeightFile, ...]
     packages: tuple[str, ...]
     extra: str
-    load: Callable[[Mapping[str, Path], torch.device], Network]
+    load: Callable[[Mapping[str, Path], torch.device], Any]
