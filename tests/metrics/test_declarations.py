@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tokbench.metrics import compat
 from tokbench.metrics.base import ImageMetric, SetMetric
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
 from tokbench.metrics.frechet import FD_LITE0, RFID
@@ -13,6 +14,7 @@ from tokbench.metrics.gradient import EDGE_F1, GMSD
 from tokbench.metrics.kernel import KID, KID_LITE0
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
 from tokbench.metrics.pixel import L1, PSNR
+from tokbench.metrics.pooled import PSNR_POOLED
 from tokbench.metrics.rate import BPP, BPP_ENTROPY
 from tokbench.metrics.region import DRAWING_PSNR, PATTERN_PSNR, REGION_PSNR, TEXTURE_PSNR
 from tokbench.metrics.spectrum import BAND_1, BAND_2, BAND_3, BAND_4, DETAIL_LOSS
@@ -21,6 +23,8 @@ from tokbench.metrics.structural import MS_SSIM, SSIM
 from tokbench.metrics.texture import TEXTURE_LITE0
 
 EVERY = (PSNR, L1, SSIM, MS_SSIM, FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG, FD_LITE0, RFID, KID_LITE0, KID)
+EVERY += (PSNR_POOLED, compat.SSIM_LLAMAGEN, compat.SSIM_SEED, compat.PSNR_SEED, compat.SSIM_LIGHTNINGDIT)
+EVERY += (compat.PSNR_VTBENCH, compat.SSIM_VTBENCH, compat.LPIPS_VTBENCH)
 EVERY += (BPP, BPP_ENTROPY, USAGE, PERPLEXITY, ENCODE_IPS, DECODE_IPS)
 EVERY += (GMSD, EDGE_F1, DETAIL_LOSS, BAND_1, BAND_2, BAND_3, BAND_4, TEXTURE_LITE0)
 EVERY += (REGION_PSNR, PATTERN_PSNR, DRAWING_PSNR, TEXTURE_PSNR)
@@ -49,6 +53,7 @@ def test_declarations_import_nothing_heavy():
     modules = (
         "tokbench.metrics.bootstrap",
         "tokbench.metrics.codebook",
+        "tokbench.metrics.compat",
         "tokbench.metrics.frechet",
         "tokbench.metrics.kernel",
         "tokbench.metrics.perceptual",

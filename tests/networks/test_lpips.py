@@ -9,7 +9,7 @@ import torchvision
 
 from tokbench.errors import SetupError
 from tokbench.metrics.perceptual import distance
-from tokbench.networks.lpips import LPIPS_ALEX, LPIPS_VGG
+from tokbench.networks.lpips import LPIPS_ALEX, LPIPS_ALEX_VTBENCH, LPIPS_VGG
 from tokbench.weights import resolve
 
 CPU = torch.device("cpu")
@@ -47,6 +47,36 @@ def test_equals_the_lpips_package(pair, images):
     # Both work in float32; the maps are divided, weighted and added in another order.
     assert got == pytest.approx(wanted, rel=1e-5)
     assert distance(ours(images[0]), ours(images[0])).max() == 0
+
+
+def test_vtbenchs_lpips_is_torchmetrics_unnormalised_call(tmp_path, images):
+    from torchmetrics.functional.image.lpips import _LPIPS
+    from torchvision.transforms.functional import resize, to_pil_image, to_tensor
+
+    torch.manual_seed(4)
+    theirs = _LPIPS(net="alex", pretrained=True, pnet_rand=True).eval()
+    trunk = {
+        f"features.{name}": value
+        for part in (
+            theirs.net.slice1,
+            theirs.net.slice2,
+            theirs.net.slice3,
+            theirs.net.slice4,
+            theirs.net.slice5,
+        )
+        for name, value in part.state_dict().items()
+    }
+    path = tmp_path / "alexnet.pth"
+    torch.save(trunk, path)
+    head = resolve(LPIPS_ALEX_VTBENCH.weights[1], {})
+    ours = LPIPS_ALEX_VTBENCH.load({"alexnet": path, "lpips-alex-head": head}, CPU)
+    x, y = (
+        torch.stack([to_tensor(resize(to_pil_image(image), [256, 256])) for image in side]) for side in images
+    )
+    with torch.inference_mode():
+        wanted = theirs(x, y, normalize=False).flatten().double().numpy()
+    assert wanted.min() > 1e-5
+    assert distance(*(ours(side) for side in images)) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_wrong_trunk_is_refused(tmp_path):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tokbench.errors import SetupError
 from tokbench.networks.base import Evaluator, Features, Network
 from tokbench.networks.each import each_image, unit_channels
+from tokbench.networks.squash import squash
 from tokbench.weights import WeightFile, load_state_dict
 
 if TYPE_CHECKING:
@@ -98,11 +99,22 @@ class Lpips:
         trunk: which one.
         weights: paths by weights name.
         device: where to run.
+        darkest: what level 0 is scaled to; the network was trained with -1.
+        side: squash images to a square of this side first; None takes them as they are.
     """
 
-    def __init__(self, trunk: Trunk, weights: Mapping[str, Path], device: torch.device) -> None:
+    def __init__(
+        self,
+        trunk: Trunk,
+        weights: Mapping[str, Path],
+        device: torch.device,
+        darkest: float = -1.0,
+        side: int | None = None,
+    ) -> None:
         import torch
 
+        self._darkest = darkest
+        self._side = side
         self._shift = torch.tensor(_SHIFT, device=device)[:, None, None]
         self._scale = torch.tensor(_SCALE, device=device)[:, None, None]
         self._slices = _build(trunk.slices, weights[trunk.trunk.name]).to(device)
@@ -116,7 +128,9 @@ class Lpips:
     def _look(self, images: Tensor) -> Features:
         import torch
 
-        x = images.to(torch.float32) / 127.5 - 1
+        if self._side is not None:
+            images = squash(images, self._side, "bilinear")
+        x = images.to(torch.float32) / (255 / (1 - self._darkest)) + self._darkest
         x = ((x - self._shift) / self._scale).contiguous(memory_format=torch.channels_last)
         maps = []
         for part, root in zip(self._slices, self._roots, strict=True):
@@ -169,11 +183,19 @@ def _roots(layers: int, weights: Path) -> list[Tensor]:
     return [head.sqrt() for head in heads]
 
 
-def _load(weights: Mapping[str, Path], device: torch.device, trunk: Trunk) -> Network:
-    return Lpips(trunk, weights, device)
+def _load(
+    weights: Mapping[str, Path],
+    device: torch.device,
+    trunk: Trunk,
+    darkest: float = -1.0,
+    side: int | None = None,
+) -> Network:
+    return Lpips(trunk, weights, device, darkest, side)
 
 
-def _evaluator(name: str, title: str, trunk: Trunk) -> Evaluator:
+def _evaluator(
+    name: str, title: str, trunk: Trunk, *, darkest: float = -1.0, side: int | None = None
+) -> Evaluator:
     return Evaluator(
         name=name,
         title=title,
@@ -183,9 +205,16 @@ def _evaluator(name: str, title: str, trunk: Trunk) -> Evaluator:
         weights=(trunk.trunk, trunk.head),
         packages=("lpips",),
         extra="fid",
-        load=partial(_load, trunk=trunk),
+        load=partial(_load, trunk=trunk, darkest=darkest, side=side),
     )
 
 
 LPIPS_ALEX = _evaluator("lpips-alex", "LPIPS 0.1 with AlexNet", _ALEX)
 LPIPS_VGG = _evaluator("lpips-vgg", "LPIPS 0.1 with VGG-16", _VGG)
+LPIPS_ALEX_VTBENCH = _evaluator(
+    "lpips-alex-vtbench",
+    "AlexNet LPIPS as VTBench runs it: 256×256, fed [0, 1]",
+    _ALEX,
+    darkest=0.0,
+    side=256,
+)

@@ -7,6 +7,7 @@ from tokbench.metrics.frechet import FD_LITE0, RFID
 from tokbench.metrics.kernel import KID, KID_LITE0
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
 from tokbench.metrics.pixel import L1, PSNR
+from tokbench.metrics.pooled import PSNR_POOLED
 from tokbench.metrics.rate import BPP, BPP_ENTROPY
 from tokbench.metrics.speed import DECODE_IPS, ENCODE_IPS
 from tokbench.metrics.structural import MS_SSIM, SSIM
@@ -22,6 +23,7 @@ RECONSTRUCTION = Task(
         BPP,
         BPP_ENTROPY,
         PSNR,
+        PSNR_POOLED,
         SSIM,
         MS_SSIM,
         L1,
