@@ -9,9 +9,18 @@ import pytest
 from tokbench.metrics import compat
 from tokbench.metrics.base import ImageMetric, SetMetric
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
+from tokbench.metrics.coding import HUFFMAN, LZMA, ORDER0, ZLIB
 from tokbench.metrics.frechet import FD_LITE0, RFID
 from tokbench.metrics.gradient import EDGE_F1, GMSD
 from tokbench.metrics.kernel import KID, KID_LITE0
+from tokbench.metrics.language import (
+    ENTROPY_DOWN,
+    ENTROPY_RIGHT,
+    ENTROPY_SHARE,
+    POSITION_ENTROPY,
+    TOKEN_ENTROPY,
+)
+from tokbench.metrics.latents import EFFECTIVE_DIMENSION, KURTOSIS, LATENT_MEAN, LATENT_STD
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
 from tokbench.metrics.pixel import L1, PSNR
 from tokbench.metrics.pooled import PSNR_POOLED
@@ -21,6 +30,7 @@ from tokbench.metrics.spectrum import BAND_1, BAND_2, BAND_3, BAND_4, DETAIL_LOS
 from tokbench.metrics.speed import DECODE_IPS, ENCODE_IPS
 from tokbench.metrics.structural import MS_SSIM, SSIM
 from tokbench.metrics.texture import TEXTURE_LITE0
+from tokbench.metrics.zipf import HEAPS, ZIPF, ZIPF_KS, ZIPF_R2
 
 EVERY = (PSNR, L1, SSIM, MS_SSIM, FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG, FD_LITE0, RFID, KID_LITE0, KID)
 EVERY += (PSNR_POOLED, compat.SSIM_LLAMAGEN, compat.SSIM_SEED, compat.PSNR_SEED, compat.SSIM_LIGHTNINGDIT)
@@ -28,6 +38,9 @@ EVERY += (compat.PSNR_VTBENCH, compat.SSIM_VTBENCH, compat.LPIPS_VTBENCH)
 EVERY += (BPP, BPP_ENTROPY, USAGE, PERPLEXITY, ENCODE_IPS, DECODE_IPS)
 EVERY += (GMSD, EDGE_F1, DETAIL_LOSS, BAND_1, BAND_2, BAND_3, BAND_4, TEXTURE_LITE0)
 EVERY += (REGION_PSNR, PATTERN_PSNR, DRAWING_PSNR, TEXTURE_PSNR)
+EVERY += (TOKEN_ENTROPY, ENTROPY_SHARE, ENTROPY_RIGHT, ENTROPY_DOWN, POSITION_ENTROPY)
+EVERY += (ZIPF, ZIPF_KS, ZIPF_R2, HEAPS, HUFFMAN, ORDER0, ZLIB, LZMA)
+EVERY += (LATENT_MEAN, LATENT_STD, EFFECTIVE_DIMENSION, KURTOSIS)
 
 
 @pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)

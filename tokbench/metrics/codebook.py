@@ -151,9 +151,18 @@ def _nothing() -> Estimate:
     return Estimate(math.nan, math.nan, math.nan, jackknife.METHOD, "no image was measured", reliable=False)
 
 
-def _finish(
-    states: Sequence[TokenCounts], statistic: Callable[[Counts], float], largest: int | None
+def over_tables(
+    states: Sequence[TokenCounts],
+    statistic: Callable[[Counts], float],
+    largest: float | None = None,
 ) -> Estimate:
+    """Estimate a statistic of the counts ``[codebooks, vocab]``, none of whose values is below 0.
+
+    Args:
+        states: the shards' counts.
+        statistic: what is made of a table of counts.
+        largest: greatest possible value, which cuts the interval; the vocab by default.
+    """
     total, groups = _total(states)
     if not groups:
         return _nothing()
@@ -169,12 +178,12 @@ def _finish(
 
 def estimate_usage(states: Sequence[TokenCounts]) -> Estimate:
     """Return `usage` over all images; the reason tells the number of tokens, which usage grows with."""
-    return _finish(states, usage, 1)
+    return over_tables(states, usage, 1)
 
 
 def estimate_perplexity(states: Sequence[TokenCounts]) -> Estimate:
     """Return `perplexity` over all images; the reason tells the number of tokens."""
-    return _finish(states, perplexity, None)
+    return over_tables(states, perplexity, None)
 
 
 def estimate_entropy_rate(states: Sequence[TokenCounts]) -> Estimate:
