@@ -9,7 +9,7 @@
 # license = "Apache-2.0"
 # source = "tokbench, scripts/fit_codebooks.py"
 # trained_on = ["tokbench-training-photos"]
-# capabilities = ["codebook"]
+# capabilities = ["codebook", "encoder-features"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "vq-patch-8"
@@ -74,8 +74,7 @@ class PatchVQ:
 
     def encode(self, images: torch.Tensor) -> Codes:
         """Find the nearest entry of each patch in RGB, exactly, of pixels rounded to 8 bits."""
-        levels = to_uint8(images).to(torch.float32) - CENTRE
-        return Codes(ids=nearest(to_patches(levels, self.spec.stride), self._entries))
+        return Codes(ids=nearest(self._patches(images), self._entries))
 
     def decode(self, codes: Codes) -> torch.Tensor:
         """Put the entries side by side; whole levels, so that rounding afterwards changes nothing."""
@@ -86,6 +85,14 @@ class PatchVQ:
     def codebook(self) -> torch.Tensor:
         """Return the entries as RGB in [0, 1], float32 ``[vocab, 3 * stride * stride]``."""
         return (self._entries + CENTRE) / 255
+
+    def encoder_features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the raw patches, rounded to 8 bits, as RGB in [0, 1], ``[n, rows, columns, 3 * stride * stride]``."""
+        return (self._patches(images) + CENTRE) / 255
+
+    def _patches(self, images: torch.Tensor) -> torch.Tensor:
+        """Cut into patches of whole levels minus 128, float32."""
+        return to_patches(to_uint8(images).to(torch.float32) - CENTRE, self.spec.stride)
 
 
 def build(

@@ -10,6 +10,7 @@
 # source = "tokbench, scripts/fit_codebooks.py"
 # trained_on = ["tokbench-training-photos"]
 # capabilities = ["codebook", "variable-length"]
+# quantizer = "residual"
 #
 # [[tool.tokbench.tokenizers]]
 # name = "rvq-patch-8"

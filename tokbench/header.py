@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 from tokbench.errors import BrokenPluginError
-from tokbench.tokenizer import CAPABILITIES, Kind, TokenSpec
+from tokbench.tokenizer import CAPABILITIES, QUANTIZERS, Kind, TokenSpec
 from tokbench.weights import WeightFile
 
 if TYPE_CHECKING:
@@ -111,6 +111,10 @@ def _variant(entry: dict[str, Any], origin: str) -> Variant:
         raise BrokenPluginError(f"{where}: `kind` is {entry['kind']!r}, expected one of {get_args(Kind)}")
     if entry["kind"] == "discrete" and not entry.get("vocab"):
         raise BrokenPluginError(f"{where}: a discrete tokenizer needs `vocab`")
+    if entry.get("quantizer", "") not in {"", *QUANTIZERS}:
+        raise BrokenPluginError(
+            f"{where}: `quantizer` is {entry['quantizer']!r}, expected one of {QUANTIZERS}"
+        )
     if entry.get("stride", 1) < 1 or entry.get("codebooks", 1) < 1:
         raise BrokenPluginError(f"{where}: `stride` and `codebooks` must be at least 1")
     for key in ("trained_on", "capabilities"):

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 Kind = Literal["discrete", "continuous", "codec", "images"]
 
+QUANTIZERS = ("vq", "product", "residual", "lfq", "bsq", "fsq")
+"""Kinds of quantiser a spec may state.
+
+``vq``: each id names an entry of its codebook. ``product``: several ids a position, each for a part of the vector (also
+called grouped or multi-codebook). ``residual``: several levels that add up, stacked or, for multi-scale codes, in one
+sequence. ``lfq``, ``bsq``: the bits of an id are the signs of the vector; no codebook is stored. ``fsq``: an id is a
+number of mixed radix whose digits are grid coordinates; the first of ``options.levels`` changes fastest.
+"""
+
 
 @dataclass(frozen=True)
 class TokenSpec:
@@ -37,7 +46,9 @@ class TokenSpec:
         trained_on: names of image sets it was fitted on, so that evaluation can flag or avoid them.
         capabilities: names of the optional protocols below that it fulfils, so that tasks know before it is built.
         deterministic: False for tokenizers that draw random numbers; those get a seed per image batch.
-        options: adapter-specific settings of this variant, from the header.
+        options: adapter-specific settings of this variant, from the header; ``fsq`` states its ``levels`` here.
+        quantizer: how ids and entries hang together, one of `QUANTIZERS`; "" stands for ``vq`` with one codebook and
+            for unknown with several.
     """
 
     name: str
@@ -55,6 +66,7 @@ class TokenSpec:
     capabilities: tuple[str, ...] = ()
     deterministic: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    quantizer: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Encoded:
         image_ids: the n image ids, which seed random views so that batch size and order do not matter.
         seed: the run's seed.
         cache: a place where views of one batch leave what they share, by name.
+        kept: likewise, for what depends on the tokenizer alone and outlives the batch.
     """
 
     tokenizer: Tokenizer
@@ -32,6 +33,7 @@ class Encoded:
     image_ids: tuple[str, ...]
     seed: int
     cache: dict[str, Any]
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 def unchanged(encoded: Encoded) -> Codes:

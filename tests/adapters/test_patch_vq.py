@@ -145,7 +145,7 @@ def test_a_depth_that_does_not_exist_is_refused(load: Load, length: int) -> None
 
 
 def test_capabilities(load: Load) -> None:
-    assert capabilities(load("vq-patch-8")) == ("codebook",)
+    assert capabilities(load("vq-patch-8")) == ("codebook", "encoder-features")
     assert capabilities(load("rvq-patch-8")) == ("codebook", "variable-length")
 
 

@@ -182,6 +182,7 @@ class Loop:
             features=features,
             spec=job.subject.spec,
             codes=back.codes,
+            clean_codes=back.clean_codes,
             bits=back.bits,
             truth=[side.truth[position] for position in back.kept],
             evaluator=side.evaluator,

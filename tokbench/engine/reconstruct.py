@@ -7,7 +7,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ class Reconstruction:
         kept: positions of those m in the batch, ascending.
         failed: ``{position: reason}`` of the others.
         codes: what `decode` was given; empty Codes for reconstructions from disk.
+        clean_codes: what it is given in the clean view.
         bits: float64 ``[m]``, NaN for reconstructions from disk.
         encode_seconds: float64 ``[m]``, NaN likewise.
         decode_seconds: float64 ``[m]``, NaN likewise.
@@ -54,6 +55,7 @@ class Reconstruction:
     kept: tuple[int, ...]
     failed: dict[int, str]
     codes: Codes
+    clean_codes: Codes
     bits: npt.NDArray[np.float64]
     encode_seconds: npt.NDArray[np.float64]
     decode_seconds: npt.NDArray[np.float64]
@@ -90,6 +92,7 @@ class TokenizerReconstructor:
         self._tokenizer = tokenizer
         self._device = device
         self._probed = False
+        self._kept: dict[str, Any] = {}
 
     def __call__(
         self, items: Sequence[Item], originals: Sequence[Prepared], views: Sequence[View], seed: int
@@ -113,9 +116,10 @@ class TokenizerReconstructor:
         encoded = [
             self._encode(images[part.start : part.stop], [items[i].id for i in part], seed) for part in parts
         ]
+        clean = _joined([each.codes for each, _ in encoded])
         for view in views:
             backs = [self._decode(each, seconds, view) for each, seconds in encoded]
-            yield view, _one(backs, originals, self._device)
+            yield view, _one(backs, clean, originals, self._device)
 
     def _encode(self, images: Tensor, ids: Sequence[str], seed: int) -> tuple[Encoded, float]:
         with _Seeded(f"{seed}:{ids[0]}", self._device) if not self.spec.deterministic else nullcontext():
@@ -124,7 +128,8 @@ class TokenizerReconstructor:
             seconds = self._now() - start
         check_codes(codes, self.spec, len(images))
         read_back, _ = self._through_bytes(codes)
-        return Encoded(self._tokenizer, images, read_back, tuple(ids), seed, {}), seconds / len(images)
+        encoded = Encoded(self._tokenizer, images, read_back, tuple(ids), seed, {}, self._kept)
+        return encoded, seconds / len(images)
 
     def _decode(self, encoded: Encoded, encode_seconds: float, view: View) -> _Back:
         n = len(encoded.images)
@@ -210,7 +215,7 @@ class FolderReconstructor:
         unknown = np.full(len(kept), np.nan)
         stacked = np.stack(pixels) if pixels else np.empty((0, *originals[0].reference.shape), np.uint8)
         tensor = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2).contiguous()
-        yield CLEAN, Reconstruction(tensor, tuple(kept), failed, Codes(), unknown, unknown, unknown)
+        yield CLEAN, Reconstruction(tensor, tuple(kept), failed, Codes(), Codes(), unknown, unknown, unknown)
 
     def _read(self, item: Item, original: Prepared) -> npt.NDArray[np.uint8]:
         match = self._by_id.get(item.id)
@@ -251,13 +256,16 @@ def _to_device(codes: Codes, device: torch.device) -> Codes:
     )
 
 
-def _one(parts: Sequence[_Back], originals: Sequence[Prepared], device: torch.device) -> Reconstruction:
+def _one(
+    parts: Sequence[_Back], clean: Codes, originals: Sequence[Prepared], device: torch.device
+) -> Reconstruction:
     """Put the parts of a batch together and cut padding off."""
     return Reconstruction(
         _restored(torch.cat([part.images for part in parts]), originals, device),
         tuple(range(len(originals))),
         {},
         _joined([part.codes for part in parts]),
+        clean,
         np.concatenate([part.bits for part in parts]),
         np.concatenate([part.encode_seconds for part in parts]),
         np.concatenate([part.decode_seconds for part in parts]),

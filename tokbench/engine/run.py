@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import DigestError, MissingPackageError, WeightsMissingError
@@ -126,7 +126,9 @@ class Job:
 
     def unsupported(self, measurement: Measurement) -> str:
         """Return why something cannot be measured for this tokenizer here, or ""."""
-        view, metric, spec = measurement.view, measurement.metric, self.subject.spec
+        view, metric = measurement.view, measurement.metric
+        # An object's capabilities are those it has, whether its spec lists them or not.
+        spec = replace(self.subject.spec, capabilities=self.subject.capabilities)
         lacking = [name for name in view.needs if name not in self.subject.capabilities]
         if lacking:
             return f"needs {' and '.join(NEEDS[name] for name in lacking)}"

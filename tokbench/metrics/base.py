@@ -48,6 +48,7 @@ class Batch:
         view: name of the view, "" for the clean round trip.
         encode_seconds: float64 ``[n]``, wall time of `encode`, shared evenly over the batch.
         decode_seconds: float64 ``[n]``, likewise for `decode`.
+        clean_codes: the codes before the view changed them; None stands for "as `codes`".
         found: what `memo` has computed so far.
     """
 
@@ -64,6 +65,7 @@ class Batch:
     view: str
     encode_seconds: npt.NDArray[np.float64]
     decode_seconds: npt.NDArray[np.float64]
+    clean_codes: Codes | None = None
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def memo(self, key: str, compute: Callable[[], Any]) -> Any:
