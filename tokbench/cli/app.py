@@ -15,6 +15,7 @@ from tokbench.cli.fetch import fetch
 from tokbench.cli.list import list_
 from tokbench.cli.merge import merge
 from tokbench.cli.run import run
+from tokbench.cli.score import score
 from tokbench.errors import TokbenchError
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.command("check")(check)
 app.command("merge")(merge)
 app.command("fetch")(fetch)
 app.command("doctor")(doctor)
+app.add_typer(score, name="score")
 
 
 def _version(wanted: bool) -> None:
