@@ -8,9 +8,10 @@ import pytest
 
 from tokbench.metrics import compat
 from tokbench.metrics.base import ImageMetric, SetMetric
+from tokbench.metrics.clip import CLIP_SIMILARITY, CMMD
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
 from tokbench.metrics.coding import HUFFMAN, LZMA, ORDER0, ZLIB
-from tokbench.metrics.frechet import FD_LITE0, RFID
+from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID
 from tokbench.metrics.gradient import EDGE_F1, GMSD
 from tokbench.metrics.kernel import KID, KID_LITE0
 from tokbench.metrics.language import (
@@ -33,6 +34,7 @@ from tokbench.metrics.texture import TEXTURE_LITE0
 from tokbench.metrics.zipf import HEAPS, ZIPF, ZIPF_KS, ZIPF_R2
 
 EVERY = (PSNR, L1, SSIM, MS_SSIM, FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG, FD_LITE0, RFID, KID_LITE0, KID)
+EVERY += (FD_DINOV2, CMMD, CLIP_SIMILARITY)
 EVERY += (PSNR_POOLED, compat.SSIM_LLAMAGEN, compat.SSIM_SEED, compat.PSNR_SEED, compat.SSIM_LIGHTNINGDIT)
 EVERY += (compat.PSNR_VTBENCH, compat.SSIM_VTBENCH, compat.LPIPS_VTBENCH)
 EVERY += (BPP, BPP_ENTROPY, USAGE, PERPLEXITY, ENCODE_IPS, DECODE_IPS)
@@ -74,6 +76,8 @@ def test_declarations_import_nothing_heavy():
         "tokbench.metrics.rate",
         "tokbench.metrics.speed",
         "tokbench.metrics.structural",
+        "tokbench.networks.clip",
+        "tokbench.networks.dinov2",
         "tokbench.networks.inception",
         "tokbench.networks.lite0",
         "tokbench.networks.lpips",

@@ -125,3 +125,5 @@ def collector(network: str) -> Collector:
 
 LITE0_ROWS = collector("lite0")
 INCEPTION_ROWS = collector("inception")
+DINOV2_ROWS = collector("dinov2")
+CLIP_ROWS = collector("clip-l14-336")

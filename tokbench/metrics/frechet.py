@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from tokbench.metrics import jackknife
 from tokbench.metrics.base import GROUPS, Estimate, SetMetric
-from tokbench.metrics.features import INCEPTION_ROWS, LITE0_ROWS, FeatureRows
+from tokbench.metrics.features import DINOV2_ROWS, INCEPTION_ROWS, LITE0_ROWS, FeatureRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -177,7 +177,7 @@ def estimate(states: Sequence[FeatureRows]) -> Estimate:
     reliable = n >= 2 * width
     reason = "" if reliable else f"n = {n:,} below 2 × {width:,}"
     if value < _IDENTICAL:
-        return Estimate(value, value, value, "exact", reason, reliable)
+        return Estimate(0.0, 0.0, 0.0, "exact", reason, reliable)
     return jackknife.estimate(value, left_out, smallest=0.0, reason=reason, reliable=reliable)
 
 
@@ -239,5 +239,18 @@ RFID = SetMetric(
     definition=(
         "Fréchet distance of the 2048-d features of torch-fidelity's inception-v3-compat between originals "
         "as the protocol shows them and the rounded reconstructions."
+    ),
+)
+
+FD_DINOV2 = SetMetric(
+    name="fd_dinov2",
+    title="FDD",
+    unit="",
+    higher_is_better=False,
+    collector=DINOV2_ROWS,
+    finish=estimate,
+    definition=(
+        "Fréchet distance of DINOv2 ViT-L/14 class tokens (1024-d) between originals and reconstructions, both "
+        "squashed to 224×224 (FDD, arXiv 2306.04675)."
     ),
 )

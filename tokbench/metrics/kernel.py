@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokbench.metrics import jackknife
@@ -11,7 +12,7 @@ from tokbench.metrics.base import GROUPS, Estimate, SetMetric
 from tokbench.metrics.features import INCEPTION_ROWS, LITE0_ROWS, FeatureRows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -42,7 +43,8 @@ def kernel_distance(
     import numpy as np
 
     one_group = np.zeros(len(reference), np.int64)
-    return _from_sums(_sums(reference, reconstruction, one_group, 1), len(reference), paired=paired)
+    sums = group_sums(reference, reconstruction, one_group, 1, _cubic)
+    return _from_sums(sums, len(reference), paired=paired)
 
 
 def estimate(states: Sequence[FeatureRows]) -> Estimate:
@@ -56,26 +58,44 @@ def estimate(states: Sequence[FeatureRows]) -> Estimate:
     Returns:
         NaN below two images.
     """
+    return estimate_from(states, _cubic, partial(_from_sums, paired=True))
+
+
+def estimate_from(
+    states: Sequence[FeatureRows],
+    kernel: Callable[[Matrix, Matrix], Matrix],
+    value_of: Callable[[Matrix, int], float],
+) -> Estimate:
+    """Turn kernel sums into an estimate with its delete-one-group jackknife interval.
+
+    Args:
+        states: feature rows of disjoint sets of images.
+        kernel: ``kernel(x [n, d], y [m, d]) -> [n, m]``.
+        value_of: turns the `group_sums` of some images and their number into the statistic.
+
+    Returns:
+        NaN below two images.
+    """
     import numpy as np
 
-    rows = _subset(states)
+    rows = subset(states)
     n = len(rows.index)
     if n < 2:
         reason = f"n = {n}, at least 2 images are needed"
         return Estimate(math.nan, math.nan, math.nan, jackknife.METHOD, reason, reliable=False)
     groups = rows.index % GROUPS
     sizes = np.bincount(groups, minlength=GROUPS)
-    sums = _sums(rows.reference, rows.reconstruction, groups, GROUPS)
-    value = _from_sums(sums, n, paired=True)
+    sums = group_sums(rows.reference, rows.reconstruction, groups, GROUPS, kernel)
     left_out = []
     for group in np.flatnonzero(sizes):
         if n - sizes[group] >= 2:
             kept = np.delete(np.delete(sums, group, 1), group, 2)
-            left_out.append(_from_sums(kept, int(n - sizes[group]), paired=True))
-    return jackknife.estimate(value, left_out)
+            left_out.append(value_of(kept, int(n - sizes[group])))
+    return jackknife.estimate(value_of(sums, n), left_out)
 
 
-def _subset(states: Sequence[FeatureRows]) -> FeatureRows:
+def subset(states: Sequence[FeatureRows]) -> FeatureRows:
+    """Return all rows, or the `LARGEST` whose plan position has the smallest SHA-256."""
     import numpy as np
 
     positions = np.concatenate([state.index for state in states]) if len(states) else np.zeros(0, np.int64)
@@ -93,11 +113,12 @@ def _hash(position: int) -> bytes:
     return hashlib.sha256(str(position).encode()).digest()
 
 
-def _sums(
+def group_sums(
     reference: npt.NDArray[np.floating],
     reconstruction: npt.NDArray[np.floating],
     groups: npt.NDArray[np.int64],
     count: int,
+    kernel: Callable[[Matrix, Matrix], Matrix],
 ) -> Matrix:
     """Add the kernel up over pairs of groups, a block of rows at a time.
 
@@ -116,12 +137,17 @@ def _sums(
         rows = slice(start, start + _BLOCK)
         own = np.arange(len(x[rows])), np.arange(start, start + len(x[rows]))
         for kind, (left, right) in enumerate(((x, x), (y, y), (x, y))):
-            kernel = (left[rows] @ right.T / x.shape[1] + 1) ** 3
+            products = kernel(left[rows], right)
             if kind == 2:
-                sums[3] += (member[rows].T * kernel[own]) @ member[rows]
-            kernel[own] = 0
-            sums[kind] += member[rows].T @ kernel @ member
+                sums[3] += (member[rows].T * products[own]) @ member[rows]
+            products[own] = 0
+            sums[kind] += member[rows].T @ products @ member
     return sums
+
+
+def _cubic(x: Matrix, y: Matrix) -> Matrix:
+    result: Matrix = (x @ y.T / x.shape[1] + 1) ** 3
+    return result
 
 
 def _from_sums(sums: Matrix, n: int, *, paired: bool) -> float:

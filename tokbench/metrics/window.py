@@ -82,7 +82,8 @@ def _one(x: Tensor, y: Tensor, window: Window, data_range: float) -> Tensor:
     first, second = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     luminance = (2 * means + first) / (mean_squares + first)
     contrast = (2 * scale * (product - means) + second) / (scale * (squares - mean_squares) + second)
-    return (luminance * contrast).mean()
+    similarity: Tensor = luminance * contrast
+    return similarity.mean()
 
 
 def _means(planes: Tensor, weights: tuple[float, ...]) -> Tensor:

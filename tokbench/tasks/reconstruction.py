@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tokbench.metrics.clip import CMMD
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
-from tokbench.metrics.frechet import FD_LITE0, RFID
+from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID
 from tokbench.metrics.kernel import KID, KID_LITE0
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
 from tokbench.metrics.pixel import L1, PSNR
@@ -32,6 +33,8 @@ RECONSTRUCTION = Task(
         KID_LITE0,
         RFID,
         KID,
+        FD_DINOV2,
+        CMMD,
         LPIPS_ALEX,
         LPIPS_VGG,
         USAGE,
