@@ -17,6 +17,7 @@
 # description = "residual patch VQ: 8×8 patches, up to 4 levels of 1024 entries (0.625 bits per pixel)"
 # stride = 8
 # codebooks = 4
+# options = { lengths = [1, 2, 3, 4] }
 #
 # [[tool.tokbench.tokenizers.weights]]
 # name = "rvq-patch-8"

@@ -33,6 +33,7 @@ LADDERS = {
     "webp": ["webp-q5", "webp-q25", "webp-q50", "webp-q75", "webp-q90"],
     "avif": ["avif-q20", "avif-q40", "avif-q60", "avif-q90"],
     "jxl": ["jxl-q20", "jxl-q50", "jxl-q90"],
+    "jpeg2000": ["jpeg2000-r128", "jpeg2000-r64", "jpeg2000-r32", "jpeg2000-r16", "jpeg2000-r8"],
 }
 AREAS = {f"area-{k}": k for k in (2, 4, 8, 16)}
 PLAIN = ["identity", *AREAS, *(name for names in LADDERS.values() for name in names)]

@@ -60,6 +60,12 @@ def test_codebooks_are_counted_apart():
     assert perplexity(state.table()) == pytest.approx((2 + 1) / 2)
 
 
+def test_levels_cut_off_count_nothing():
+    state = tokens(torch.tensor([[[0, 1, 2, 3]]]), RVQ)  # one image, one of two codebooks, four positions
+    assert state.table().tolist() == [[1, 1, 1, 1], [0, 0, 0, 0]]
+    assert BPP_ENTROPY.finish([state]).value == pytest.approx(4 * 2 / 16, rel=1e-12)
+
+
 def test_entropy_is_that_of_scipy():
     counts = np.random.default_rng(0).integers(0, 9, (3, 50))
     assert entropy(counts) == pytest.approx(stats.entropy(counts, base=2, axis=1), rel=1e-12)

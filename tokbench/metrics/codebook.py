@@ -59,9 +59,11 @@ class TokenCounts:
         if batch.codes.ids is None or batch.spec.vocab is None:
             raise ValueError(f"{batch.spec.name} has no codebook")
         n, codebooks, vocab = len(batch.index), batch.spec.codebooks, batch.spec.vocab
-        ids = batch.codes.ids.cpu().numpy().astype(np.int64).reshape(n, codebooks, -1)
+        # Codes cut short may have fewer levels than the spec has codebooks; the others then count nothing.
+        books = batch.codes.ids.shape[1] if codebooks > 1 else 1
+        ids = batch.codes.ids.cpu().numpy().astype(np.int64).reshape(n, books, -1)
         group = (batch.index % GROUPS)[:, None, None]
-        cells = (group * codebooks + np.arange(codebooks)[:, None]) * vocab + ids
+        cells = (group * codebooks + np.arange(books)[:, None]) * vocab + ids
         used, counts = np.unique(cells, return_counts=True)
         area = batch.original.shape[-2] * batch.original.shape[-1]
         pixels = np.bincount(batch.index % GROUPS, minlength=GROUPS).astype(np.int64) * area
@@ -132,7 +134,8 @@ def entropy(table: Counts) -> npt.NDArray[np.float64]:
     """Return the order-0 entropy in bits per token of each codebook, float64 ``[codebooks]``."""
     from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
-    share = table / table.sum(-1, keepdims=True)
+    # A codebook without a token spends no bits.
+    share = table / table.sum(-1, keepdims=True).clip(1)
     bits: npt.NDArray[np.float64] = special.entr(share).sum(-1) / math.log(2)
     return bits
 
@@ -192,10 +195,11 @@ def estimate_entropy_rate(states: Sequence[TokenCounts]) -> Estimate:
     if not groups:
         return _nothing()
     pixels = int(total.pixels.sum())
-    left_out = [_bits(total.table(group)) / (pixels - int(total.pixels[group])) for group in groups]
+    several = groups if len(groups) > 1 else []
+    left_out = [_bits(total.table(group)) / (pixels - int(total.pixels[group])) for group in several]
     return jackknife.estimate(
         _bits(total.table()) / pixels,
-        left_out if len(groups) > 1 else [],
+        left_out,
         smallest=0.0,
         reason=f"over {int(total.counts.sum()):,} tokens",
     )
