@@ -44,7 +44,7 @@ def test_codes(codes: object, spec: TokenSpec, complaint: str) -> None:
         (torch.zeros(2, 3, 4, 5), "shape (2, 3, 4, 5); wanted (2, 3, 4, 4)"),
         (torch.zeros(SHAPE, dtype=torch.uint8), "dtype torch.uint8; wanted a floating dtype"),
         (torch.full(SHAPE, float("nan")), "NaN in 96 of 96 samples"),
-        (torch.full(SHAPE, -1.0), "values from -1 to -1; wanted values in [0, 1]"),
+        (torch.linspace(-0.9, 0.9, 96).reshape(SHAPE), "values from -0.9 to 0.9; wanted values in [0, 1]"),
         (torch.full(SHAPE, 255.0), "values from 255 to 255"),
         (torch.full(SHAPE, float("inf")), "values from inf to inf"),
     ],
@@ -60,7 +60,8 @@ def test_what_is_within_the_contract_passes() -> None:
     check_codes(Codes(ids=torch.zeros(2, 1, 4, dtype=torch.long)), TWO, 2)
     check_codes(Codes(latents=torch.zeros(2, 4)), SPEC, 2)
     check_codes(Codes(payloads=(b"", b"x")), SPEC, 2)
-    check_images(torch.full(SHAPE, 1.2), SPEC, SHAPE)
+    overshooting = torch.linspace(-0.6, 1.6, 96).reshape(SHAPE)
+    check_images(overshooting, SPEC, SHAPE)
 
 
 def test_differing_calls_are_told_apart() -> None:

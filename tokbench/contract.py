@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
     from tokbench.tokenizer import Codes, TokenSpec
 
-LOWEST, HIGHEST = -0.5, 1.5
-"""Decoders overshoot [0, 1] a little and are clamped; beyond these bounds the range itself is wrong."""
+LOWEST, HIGHEST = -1.0, 2.0
+"""Decoders overshoot [0, 1] and are clamped; beyond these bounds the range itself is wrong."""
+
+SIGNED_LOW, SIGNED_HIGH = -0.5, 1.1
+"""Values below the first that never exceed the second are not overshoot but images in [-1, 1]."""
 
 
 def check_codes(codes: object, spec: TokenSpec, n: int) -> None:
@@ -87,7 +90,7 @@ def check_images(images: object, spec: TokenSpec, shape: tuple[int, int, int, in
     if math.isnan(low) or math.isnan(high):
         bad = int(images.isnan().sum())
         _fail(spec, "decode", f"NaN in {bad} of {images.numel()} samples", "finite numbers in [0, 1]")
-    if low < LOWEST or high > HIGHEST:
+    if low < LOWEST or high > HIGHEST or (low < SIGNED_LOW and high < SIGNED_HIGH):
         _fail(
             spec,
             "decode",

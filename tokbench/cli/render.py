@@ -32,7 +32,12 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
         jobs = [job for job in results.manifest["jobs"] if job["dataset"] == table.dataset]
         title = f"{table.dataset} · {jobs[0]['images']} images · {table.task} · {table.protocol}"
         shown = RichTable(
-            title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+            title=escape(title),
+            title_justify="left",
+            title_style="bold",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=True,
         )
         shown.add_column("tokenizer", no_wrap=True)
         for metric in table.metrics:
