@@ -11,7 +11,17 @@ from tokbench.metrics.base import ImageMetric, SetMetric
 from tokbench.metrics.clip import CLIP_SIMILARITY, CMMD
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
 from tokbench.metrics.coding import HUFFMAN, LZMA, ORDER0, ZLIB
-from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID
+from tokbench.metrics.cost import (
+    BITS,
+    DECODE_FLOPS,
+    DECODE_MS,
+    ENCODE_FLOPS,
+    ENCODE_MS,
+    PARAMETERS,
+    PEAK_MEMORY,
+    TOKENS,
+)
+from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID, SFID
 from tokbench.metrics.gradient import EDGE_F1, GMSD
 from tokbench.metrics.kernel import KID, KID_LITE0
 from tokbench.metrics.language import (
@@ -34,7 +44,7 @@ from tokbench.metrics.texture import TEXTURE_LITE0
 from tokbench.metrics.zipf import HEAPS, ZIPF, ZIPF_KS, ZIPF_R2
 
 EVERY = (PSNR, L1, SSIM, MS_SSIM, FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG, FD_LITE0, RFID, KID_LITE0, KID)
-EVERY += (FD_DINOV2, CMMD, CLIP_SIMILARITY)
+EVERY += (FD_DINOV2, SFID, CMMD, CLIP_SIMILARITY)
 EVERY += (PSNR_POOLED, compat.SSIM_LLAMAGEN, compat.SSIM_SEED, compat.PSNR_SEED, compat.SSIM_LIGHTNINGDIT)
 EVERY += (compat.PSNR_VTBENCH, compat.SSIM_VTBENCH, compat.LPIPS_VTBENCH)
 EVERY += (BPP, BPP_ENTROPY, USAGE, PERPLEXITY, ENCODE_IPS, DECODE_IPS)
@@ -43,6 +53,7 @@ EVERY += (REGION_PSNR, PATTERN_PSNR, DRAWING_PSNR, TEXTURE_PSNR)
 EVERY += (TOKEN_ENTROPY, ENTROPY_SHARE, ENTROPY_RIGHT, ENTROPY_DOWN, POSITION_ENTROPY)
 EVERY += (ZIPF, ZIPF_KS, ZIPF_R2, HEAPS, HUFFMAN, ORDER0, ZLIB, LZMA)
 EVERY += (LATENT_MEAN, LATENT_STD, EFFECTIVE_DIMENSION, KURTOSIS)
+EVERY += (PARAMETERS, ENCODE_FLOPS, DECODE_FLOPS, ENCODE_MS, DECODE_MS, PEAK_MEMORY, TOKENS, BITS)
 
 
 @pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)

@@ -183,6 +183,7 @@ class Loop:
             spec=job.subject.spec,
             codes=back.codes,
             clean_codes=back.clean_codes,
+            profile=back.profile,
             bits=back.bits,
             truth=[side.truth[position] for position in back.kept],
             evaluator=side.evaluator,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokbench.images.card import Item
     from tokbench.images.imageset import ImageSet
     from tokbench.images.preprocess import Prepared
+    from tokbench.metrics.cost import Profile
     from tokbench.tokenizer import Tokenizer
 
 
@@ -49,6 +50,8 @@ class Reconstruction:
         bits: float64 ``[m]``, NaN for reconstructions from disk.
         encode_seconds: float64 ``[m]``, NaN likewise.
         decode_seconds: float64 ``[m]``, NaN likewise.
+        profile: measures what the first image of the batch costs, once for each size; None for reconstructions from
+            disk.
     """
 
     images: Tensor
@@ -59,6 +62,7 @@ class Reconstruction:
     bits: npt.NDArray[np.float64]
     encode_seconds: npt.NDArray[np.float64]
     decode_seconds: npt.NDArray[np.float64]
+    profile: Callable[[], Profile] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class TokenizerReconstructor:
         self._device = device
         self._probed = False
         self._kept: dict[str, Any] = {}
+        self._profiles: dict[tuple[int, ...], Profile] = {}
 
     def __call__(
         self, items: Sequence[Item], originals: Sequence[Prepared], views: Sequence[View], seed: int
@@ -119,7 +124,8 @@ class TokenizerReconstructor:
         clean = _joined([each.codes for each, _ in encoded])
         for view in views:
             backs = [self._decode(each, seconds, view) for each, seconds in encoded]
-            yield view, _one(backs, clean, originals, self._device)
+            whole = _one(backs, clean, originals, self._device)
+            yield view, replace(whole, profile=partial(self._profile, images[:1], seed))
 
     def _encode(self, images: Tensor, ids: Sequence[str], seed: int) -> tuple[Encoded, float]:
         with _Seeded(f"{seed}:{ids[0]}", self._device) if not self.spec.deterministic else nullcontext():
@@ -172,6 +178,25 @@ class TokenizerReconstructor:
             if self.spec.deterministic:
                 check_same_images(outputs[0], outputs[1], self.spec)
         self._probed = True
+
+    def _profile(self, image: Tensor, seed: int) -> Profile:
+        """Measure what an image of this size costs, the first time it is asked for."""
+        from tokbench.engine.profile import profile
+
+        size = tuple(image.shape)
+        if size not in self._profiles:
+            with _Seeded(f"{seed}:profile", self._device):
+                self._profiles[size] = self._call(
+                    "profiled encode or decode",
+                    partial(
+                        profile,
+                        self._tokenizer,
+                        image,
+                        lambda codes: self._through_bytes(codes)[0],
+                        self._device,
+                    ),
+                )
+        return self._profiles[size]
 
     def _call(self, verb: str, function: Callable[[], T]) -> T:
         try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
+    from tokbench.metrics.cost import Profile
     from tokbench.networks.base import Features
     from tokbench.tokenizer import Codes, TokenSpec
 
@@ -49,6 +50,8 @@ class Batch:
         encode_seconds: float64 ``[n]``, wall time of `encode`, shared evenly over the batch.
         decode_seconds: float64 ``[n]``, likewise for `decode`.
         clean_codes: the codes before the view changed them; None stands for "as `codes`".
+        profile: measures what one of these images costs the tokenizer, once for each size; None for reconstructions
+            from disk.
         found: what `memo` has computed so far.
     """
 
@@ -66,6 +69,7 @@ class Batch:
     encode_seconds: npt.NDArray[np.float64]
     decode_seconds: npt.NDArray[np.float64]
     clean_codes: Codes | None = None
+    profile: Callable[[], Profile] | None = None
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def memo(self, key: str, compute: Callable[[], Any]) -> Any:
