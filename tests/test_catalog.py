@@ -150,6 +150,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     [
         ('name = "x"\n# kind = "discrete"', "needs `vocab`"),
         ('name = "x"\n# kind = "magic"', "`kind` is 'magic'"),
+        ('name = "x"\n# kind = "discrete"\n# vocab = 4\n# quantizer = "rvq"', "`quantizer` is 'rvq'"),
         ('kind = "codec"', "key `name` is missing"),
         ('name = "x"\n# kind = "codec"\n# colour = 1', "unknown key `colour`"),
         ('name = "x"\n# kind = "codec"\n# stride = "8"', "`stride` is '8'"),

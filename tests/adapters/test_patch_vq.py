@@ -11,8 +11,8 @@ import torch
 from tokbench.bitstream import pack, unpack
 from tokbench.errors import UsageError
 from tokbench.images.rounding import from_uint8, to_uint8
-from tokbench.nn.patches import reach, to_patches
-from tokbench.tokenizer import Codes, HasCodebook, VariableLength, capabilities
+from tokbench.nn.patches import from_patches, reach, to_patches
+from tokbench.tokenizer import Codes, HasCodebook, HasEncoderFeatures, VariableLength, capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +142,21 @@ def test_a_depth_that_does_not_exist_is_refused(load: Load, length: int) -> None
     assert isinstance(tokenizer, VariableLength)
     with pytest.raises(UsageError, match=f"cannot be cut to {length} levels"):
         tokenizer.truncate(Codes(ids=torch.zeros(1, 4, 2, 2, dtype=torch.int64)), length)
+
+
+@pytest.mark.parametrize("name", ["vq-patch-8", "vq-patch-4"])
+def test_features_are_what_the_quantiser_is_given(load: Load, name: str, photos_like: Tensor) -> None:
+    tokenizer = load(name)
+    assert isinstance(tokenizer, HasCodebook)
+    assert isinstance(tokenizer, HasEncoderFeatures)
+    side = SIDES[name]
+    features = tokenizer.encoder_features(photos_like[:4])
+    assert features.shape == (4, 64 // side, 64 // side, 3 * side * side)
+    # Pixels are multiples of 1/255 in float32, subtracted from and added to exactly.
+    assert torch.allclose(from_patches(features, side), photos_like[:4], atol=1e-6)
+    distances = torch.cdist(features.reshape(-1, features.shape[-1]).double(), tokenizer.codebook().double())
+    found = ids_of(tokenizer.encode(photos_like[:4])).reshape(-1, 1)
+    assert torch.allclose(distances.gather(1, found), distances.min(dim=1, keepdim=True).values, atol=1e-6)
 
 
 def test_capabilities(load: Load) -> None:

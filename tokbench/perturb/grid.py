@@ -102,8 +102,9 @@ class GridBook:
 
         digits = self._digits(ids)
         counts = self._counts(digits, shells)
-        within = counts[-1].cumsum(dim=1)
-        left = torch.searchsorted(within, ranks[:, None], right=True)  # squared distance still to be spent
+        within = counts[-1].cumsum(dim=1).contiguous()
+        # The squared distance that the dimensions still have to spend between them.
+        left = torch.searchsorted(within, ranks[:, None].contiguous(), right=True)
         nearer = torch.where(left > 0, within.gather(1, (left - 1).clamp(min=0)), 0)
         place = (ranks[:, None] - nearer).clone()
         found = torch.zeros_like(ids)

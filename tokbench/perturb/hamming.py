@@ -42,7 +42,7 @@ class HammingBook:
         import torch
 
         edges = torch.tensor(self._before[1:], device=ids.device)
-        distance = torch.searchsorted(edges, ranks, right=True)
+        distance = torch.searchsorted(edges, ranks.contiguous(), right=True)
         order = ties.to(ids.device).argsort(dim=1, stable=True)
         flipped = torch.arange(self.bits, device=ids.device) < distance[:, None]
         mask = torch.where(flipped, torch.ones_like(order) << order, 0).sum(dim=1)
