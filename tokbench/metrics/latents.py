@@ -67,17 +67,28 @@ class LatentVectors:
         return cls(index, np.ascontiguousarray(vectors[order][:, places].reshape(-1, channels)))
 
     def __add__(self, other: Self) -> Self:
+        return self.joined((self, other))
+
+    @classmethod
+    def joined(cls, states: Sequence[Self]) -> Self:
+        """Return the sum of any number of states, in one step.
+
+        Raises:
+            ValueError: they differ in channels, or an image is in two of them.
+        """
         import numpy as np
 
-        if not len(self.index) or not len(other.index):
-            return self if len(self.index) else other
-        if self.vectors.shape[1] != other.vectors.shape[1]:
-            raise ValueError(f"latents of {self.vectors.shape[1]} and {other.vectors.shape[1]} channels")
-        if np.intersect1d(self.index, other.index).size:
+        full = [state for state in states if len(state.index)]
+        if not full:
+            return cls.empty()
+        if len({state.vectors.shape[1] for state in full}) > 1:
+            raise ValueError(f"latents of {sorted({state.vectors.shape[1] for state in full})} channels")
+        images = np.concatenate([np.unique(state.index) for state in full])
+        if len(np.unique(images)) < len(images):
             raise ValueError("latents of one image in two states")
-        index = np.concatenate((self.index, other.index))
+        index = np.concatenate([state.index for state in full])
         order = np.argsort(index, kind="stable")
-        return type(self)(index[order], np.concatenate((self.vectors, other.vectors))[order])
+        return cls(index[order], np.concatenate([state.vectors for state in full])[order])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return ``index`` (int64) and ``vectors`` (float32)."""
@@ -155,7 +166,7 @@ class _Statistic:
     def __call__(self, states: Sequence[LatentVectors]) -> Estimate:
         import numpy as np
 
-        total = sum(states, LatentVectors.empty())
+        total = LatentVectors.joined(states)
         if not len(total.index):
             return nothing("no image was measured")
         vectors, groups = total.vectors.astype(np.float64), total.index % GROUPS
