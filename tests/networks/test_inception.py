@@ -59,8 +59,33 @@ def test_features_are_those_of_torch_fidelity(network, package, images):
 
 
 def test_features_depend_on_the_image_alone(network, images):
-    together = network(images[0]).pooled
-    assert torch.equal(network(images[0][1:2]).pooled[0], together[1])
+    together = network(images[0])
+    alone = network(images[0][1:2])
+    assert torch.equal(alone.pooled[0], together.pooled[1])
+    assert torch.equal(alone.spatial[0], together.spatial[1])
+
+
+def test_spatial_features_are_of_the_fourth_17x17_block(network, package, images):
+    """TensorFlow's graph numbers its blocks from ``mixed``: ``mixed_6`` is the seventh, torch-fidelity's Mixed_6d."""
+    seen = []
+    package.Mixed_6c.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with torch.inference_mode():
+        package(images[0])
+        branch = package.Mixed_6d.branch1x1
+        wanted = torch.relu(branch.bn(branch.conv(seen[0])))[:, :7]
+    got = network(images[0]).spatial
+    assert got.shape == (3, 2023)
+    assert wanted.std() > 1e-4
+    assert got.numpy() == pytest.approx(
+        wanted.flatten(1).numpy(), rel=1e-4, abs=1e-5 * wanted.abs().max().item()
+    )
+
+
+def test_spatial_features_of_several_threads_do_not_mix(network, images):
+    torch.set_num_threads(2)
+    together = network(torch.cat(images)).spatial
+    torch.set_num_threads(1)
+    assert torch.equal(together, network(torch.cat(images)).spatial)
 
 
 def test_rfid_of_images_is_torch_fidelitys(network, package, images):

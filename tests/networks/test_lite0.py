@@ -42,6 +42,21 @@ def test_pooled_features_are_those_of_the_package(network, package, images):
     assert got.numpy() == pytest.approx(wanted.numpy(), abs=5e-5)
 
 
+def test_logits_are_those_of_the_package(network, package, images):
+    with torch.inference_mode():
+        wanted = package((images[0].float() - 127) / 128)
+    # Folding the normalisation into the convolutions rounds once more; logits reach about 10.
+    assert network(images[0]).logits.numpy() == pytest.approx(wanted.numpy(), abs=2e-4)
+
+
+def test_some_of_the_features_can_be_picked(network, images):
+    whole = network(images[0])
+    part = whole.select(torch.tensor([2, 0]))
+    assert torch.equal(part.logits, whole.logits[[2, 0]])
+    assert torch.equal(part.maps[3], whole.maps[3][[2, 0]])
+    assert part.spatial is None
+
+
 def test_features_depend_on_the_image_alone(network, images):
     together = network(torch.cat(images))
     for position, image in enumerate(torch.cat(images)):

@@ -19,7 +19,6 @@ from tokbench.images.preprocess import Prepared, prepare
 from tokbench.images.truth import place_truth
 from tokbench.loading import build_network
 from tokbench.metrics.base import Batch, ImageMetric
-from tokbench.networks.base import Features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from tokbench.engine.reconstruct import Reconstruction, Reconstructor
     from tokbench.engine.run import Job, Pass, Run
     from tokbench.metrics.base import State
+    from tokbench.networks.base import Features
     from tokbench.results.store import Store
     from tokbench.views import View
 
@@ -173,7 +173,10 @@ class Loop:
             if name not in of_reconstructions:
                 of_reconstructions[name] = self._look(job.part, name, back.images)
             reference = side.features(name)
-            return (reference if whole else _select(reference, kept)), of_reconstructions[name]
+            return (
+                reference if whole else reference.select(torch.from_numpy(kept)),
+                of_reconstructions[name],
+            )
 
         seen = Batch(
             index=np.array([side.batch[position].index for position in back.kept], dtype=np.int64),
@@ -190,6 +193,7 @@ class Loop:
             # Only a whole batch may share what was computed on the whole batch.
             once=side.once if whole else lambda key, compute: compute(),
             view=view.name,
+            codebook=self._reconstructor(job).codebook,
             encode_seconds=back.encode_seconds,
             decode_seconds=back.decode_seconds,
         )
@@ -321,16 +325,6 @@ def _write(store: Store, job: Job, shard: int, originals: Sequence[Original], sh
     columns |= {f"metric:{name}": pa.array(values, pa.float64()) for name, values in sheet.values.items()}
     states = {name: state.arrays() for name, state in sheet.states.items()}
     store.write_shard(job.id, job.key, shard, pa.table(columns), states)
-
-
-def _select(features: Features, kept: npt.NDArray[np.int64]) -> Features:
-    index = torch.from_numpy(kept)
-
-    def pick(tensor: Tensor) -> Tensor:
-        return tensor[index.to(tensor.device)]
-
-    pooled = None if features.pooled is None else pick(features.pooled)
-    return Features(pooled, tuple(pick(layer) for layer in features.maps))
 
 
 def _guard(name: str, compute: Callable[[], Any]) -> Any:

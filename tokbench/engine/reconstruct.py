@@ -18,7 +18,7 @@ from tokbench.errors import AdapterError, ImageError, TokbenchError
 from tokbench.images.decode import decode
 from tokbench.images.preprocess import pad, restore
 from tokbench.images.rounding import to_uint8
-from tokbench.tokenizer import Codes, TokenSpec
+from tokbench.tokenizer import Codes, HasCodebook, TokenSpec
 from tokbench.views import CLEAN, Encoded, View
 
 if TYPE_CHECKING:
@@ -87,6 +87,10 @@ class Reconstructor(Protocol):
         """Reconstruct a batch in every view; all originals share reference and canvas shape."""
         ...
 
+    def codebook(self) -> Tensor | None:
+        """Return the tokenizer's codebook, or None if it shows none."""
+        ...
+
 
 class TokenizerReconstructor:
     """Pads, encodes, serialises, decodes, checks, rounds, and cuts the padding off again."""
@@ -126,6 +130,12 @@ class TokenizerReconstructor:
             backs = [self._decode(each, seconds, view) for each, seconds in encoded]
             whole = _one(backs, clean, originals, self._device)
             yield view, replace(whole, profile=partial(self._profile, images[:1], seed))
+
+    def codebook(self) -> Tensor | None:
+        """Return what the tokenizer's `codebook` returns, or None if it has none."""
+        if not isinstance(self._tokenizer, HasCodebook):
+            return None
+        return self._call("codebook", self._tokenizer.codebook)
 
     def _encode(self, images: Tensor, ids: Sequence[str], seed: int) -> tuple[Encoded, float]:
         with _Seeded(f"{seed}:{ids[0]}", self._device) if not self.spec.deterministic else nullcontext():
@@ -241,6 +251,9 @@ class FolderReconstructor:
         stacked = np.stack(pixels) if pixels else np.empty((0, *originals[0].reference.shape), np.uint8)
         tensor = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2).contiguous()
         yield CLEAN, Reconstruction(tensor, tuple(kept), failed, Codes(), Codes(), unknown, unknown, unknown)
+
+    def codebook(self) -> None:
+        """Return None: images on disk have no codes."""
 
     def _read(self, item: Item, original: Prepared) -> npt.NDArray[np.uint8]:
         match = self._by_id.get(item.id)

@@ -30,6 +30,10 @@ def always(spec: TokenSpec) -> str:
     return ""
 
 
+def no_codebook() -> None:
+    """Stand for the codebook of a tokenizer that shows none."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """n images of one size with their reconstructions, as metrics see them.
@@ -49,6 +53,8 @@ class Batch:
         view: name of the view, "" for the clean round trip.
         encode_seconds: float64 ``[n]``, wall time of `encode`, shared evenly over the batch.
         decode_seconds: float64 ``[n]``, likewise for `decode`.
+        codebook: ``codebook() -> entries`` of the tokenizer, ``[vocab, dim]`` or ``[codebooks, vocab, dim]``, or None
+            when it shows none.
         clean_codes: the codes before the view changed them; None stands for "as `codes`".
         profile: measures what one of these images costs the tokenizer, once for each size; None for reconstructions
             from disk.
@@ -68,6 +74,7 @@ class Batch:
     view: str
     encode_seconds: npt.NDArray[np.float64]
     decode_seconds: npt.NDArray[np.float64]
+    codebook: Callable[[], Tensor | None] = no_codebook
     clean_codes: Codes | None = None
     profile: Callable[[], Profile] | None = None
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tokbench.metrics.base import Collector
 
@@ -105,12 +105,15 @@ class FeatureRows:
 class _Collect:
     # A value rather than a partial function: collectors compare equal after they crossed to a worker.
     network: str
+    vector: Literal["pooled", "spatial"]
 
     def __call__(self, batch: Batch) -> FeatureRows:
-        original, reconstruction = batch.features(self.network)
-        if original.pooled is None or reconstruction.pooled is None:
-            raise ValueError(f"network {self.network} has no pooled features")
-        return FeatureRows.of(batch.index, _rows(original.pooled), _rows(reconstruction.pooled))
+        original, reconstruction = (
+            getattr(features, self.vector) for features in batch.features(self.network)
+        )
+        if original is None or reconstruction is None:
+            raise ValueError(f"network {self.network} has no {self.vector} features")
+        return FeatureRows.of(batch.index, _rows(original), _rows(reconstruction))
 
 
 def _rows(pooled: Tensor) -> npt.NDArray[np.float32]:
@@ -118,12 +121,14 @@ def _rows(pooled: Tensor) -> npt.NDArray[np.float32]:
     return rows
 
 
-def collector(network: str) -> Collector:
-    """Return the collector of a network's pooled features, ``features-<network>``."""
-    return Collector(name=f"features-{network}", kind=FeatureRows, of=_Collect(network), network=network)
+def collector(network: str, vector: Literal["pooled", "spatial"] = "pooled") -> Collector:
+    """Return the collector of a network's features, ``features-<network>`` or ``spatial-<network>``."""
+    name = f"{'features' if vector == 'pooled' else vector}-{network}"
+    return Collector(name=name, kind=FeatureRows, of=_Collect(network, vector), network=network)
 
 
 LITE0_ROWS = collector("lite0")
 INCEPTION_ROWS = collector("inception")
+INCEPTION_SPATIAL_ROWS = collector("inception", "spatial")
 DINOV2_ROWS = collector("dinov2")
 CLIP_ROWS = collector("clip-l14-336")

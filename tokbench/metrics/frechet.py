@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Self
 
 from tokbench.metrics import jackknife
 from tokbench.metrics.base import GROUPS, Estimate, SetMetric
-from tokbench.metrics.features import DINOV2_ROWS, INCEPTION_ROWS, LITE0_ROWS, FeatureRows
+from tokbench.metrics.features import (
+    DINOV2_ROWS,
+    INCEPTION_ROWS,
+    INCEPTION_SPATIAL_ROWS,
+    LITE0_ROWS,
+    FeatureRows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -239,6 +245,19 @@ RFID = SetMetric(
     definition=(
         "Fréchet distance of the 2048-d features of torch-fidelity's inception-v3-compat between originals "
         "as the protocol shows them and the rounded reconstructions."
+    ),
+)
+
+SFID = SetMetric(
+    name="sfid",
+    title="sFID",
+    unit="",
+    higher_is_better=False,
+    collector=INCEPTION_SPATIAL_ROWS,
+    finish=estimate,
+    definition=(
+        "Fréchet distance of the first 7 channels of Inception's 17×17 maps mixed_6/conv (2023-d; Nash et al., arXiv "
+        "2103.03841) in torch-fidelity's network: its Mixed_6d, first branch."
     ),
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -23,10 +23,39 @@ class Features:
         pooled: float32 ``[n, d]``, the vector that distribution distances use; None when the network has none.
         maps: float32 ``[n, c, h, w]`` per layer, prepared so that the network's perceptual distance of two images is
             the sum over layers of the spatial mean of the channel-summed squared difference.
+        spatial: float32 ``[n, e]``, a second vector that still knows positions (sFID); None when there is none.
+        logits: float32 ``[n, classes]``, scores before softmax; None when the network is no classifier.
     """
 
     pooled: Tensor | None = None
     maps: tuple[Tensor, ...] = ()
+    spatial: Tensor | None = None
+    logits: Tensor | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence[Features]) -> Features:
+        """Put features of several groups of images together, in order."""
+        import torch
+
+        def whole(rows: list[Tensor | None]) -> Tensor | None:
+            given = [row for row in rows if row is not None]
+            return torch.cat(given) if given else None
+
+        return cls(
+            pooled=whole([part.pooled for part in parts]),
+            maps=tuple(torch.cat(layer) for layer in zip(*(part.maps for part in parts), strict=True)),
+            spatial=whole([part.spatial for part in parts]),
+            logits=whole([part.logits for part in parts]),
+        )
+
+    def select(self, kept: Tensor) -> Features:
+        """Return the features of some of the images, by their positions."""
+
+        def pick(rows: Tensor | None) -> Tensor | None:
+            return None if rows is None else rows[kept.to(rows.device)]
+
+        maps = tuple(layer[kept.to(layer.device)] for layer in self.maps)
+        return Features(pick(self.pooled), maps, pick(self.spatial), pick(self.logits))
 
 
 class Network(Protocol):

@@ -49,11 +49,7 @@ def each_image(images: Tensor, look: Callable[[Tensor], Features]) -> Features:
         ) as lanes:
             seen = list(lanes.map(alone, singles))
         torch.set_num_threads(threads)
-    pooled = [one.pooled for one in seen if one.pooled is not None]
-    return Features(
-        pooled=torch.cat(pooled) if pooled else None,
-        maps=tuple(torch.cat(layer) for layer in zip(*(one.maps for one in seen), strict=True)),
-    )
+    return Features.joined(seen)
 
 
 def unit_channels(maps: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from typing import TYPE_CHECKING
 
 from tokbench.errors import SetupError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 WEIGHTS = WeightFile(
     name="inception",
@@ -26,6 +27,10 @@ WEIGHTS = WeightFile(
     size=95_628_359,
     license="Apache-2.0",
 )
+
+
+SPATIAL_CHANNELS = 7
+"""sFID (Nash et al., arXiv 2103.03841) takes the first 7 channels of the 17×17 maps ``mixed_6/conv``: 2023 numbers."""
 
 
 class Inception:
@@ -57,13 +62,20 @@ class Inception:
                 hint="`tokbench fetch inception`",
             ) from error
         self._model = model.to(device=device, memory_format=torch.channels_last)
+        # Images pass in several threads at once, so each keeps what its own pass showed.
+        self._seen = threading.local()
+        self._model.Mixed_6d.branch1x1.register_forward_hook(self._keep)
 
     def __call__(self, images: Tensor) -> Features:
-        """Return pooled features ``[n, 2048]``; images of any size are resized inside."""
+        """Return pooled features ``[n, 2048]`` and sFID's ``[n, 2023]``; images of any size are resized inside."""
         return each_image(images, self._look)
 
     def _look(self, images: Tensor) -> Features:
-        return Features(pooled=self._model(images)[0])
+        pooled = self._model(images)[0]
+        return Features(pooled=pooled, spatial=self._seen.maps[:, :SPATIAL_CHANNELS].flatten(1))
+
+    def _keep(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._seen.maps = output
 
 
 def _load(weights: Mapping[str, Path], device: torch.device) -> Network:

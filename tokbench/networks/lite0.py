@@ -35,7 +35,7 @@ _UPSAMPLED = 64
 
 
 class Lite0:
-    """The network without its classifier.
+    """The network and its classifier of the 1000 ImageNet classes.
 
     The weights expect ``(x - 127) / 128`` of 0..255, as in TensorFlow's EfficientNet-Lite: on 300 ImageNet
     photographs of 300 classes that gives 89.0 % top-1 accuracy, ImageNet mean and deviation 81.0 %.
@@ -65,9 +65,12 @@ class Lite0:
         self._head = _fold(model._conv_head, model._bn1)
         for part in (self._stem, *self._blocks, self._head):
             part.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._classifier: nn.Module = model._fc.to(device)
 
     def __call__(self, images: Tensor) -> Features:
-        """Return pooled features ``[n, 1280]`` and five maps; their distance averages over the stages.
+        """Return pooled features ``[n, 1280]``, logits ``[n, 1000]`` and five maps.
+
+        The distance of the maps averages over the stages.
 
         Images are taken at their own size; a side below 32 pixels is enlarged to 64 first.
         """
@@ -90,7 +93,7 @@ class Lite0:
             if index in STAGE_ENDS:
                 maps.append(unit_channels(x) * len(STAGE_ENDS) ** -0.5)
         pooled = functional.relu6(self._head(x)).mean((2, 3))
-        return Features(pooled=pooled, maps=tuple(maps))
+        return Features(pooled=pooled, maps=tuple(maps), logits=self._classifier(pooled))
 
 
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokbench.metrics.clip import CMMD
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
-from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID
+from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID, SFID
 from tokbench.metrics.kernel import KID, KID_LITE0
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
 from tokbench.metrics.pixel import L1, PSNR
@@ -32,6 +32,7 @@ RECONSTRUCTION = Task(
         FD_LITE0,
         KID_LITE0,
         RFID,
+        SFID,
         KID,
         FD_DINOV2,
         CMMD,
