@@ -71,12 +71,13 @@ class FaceRows:
         for column in (ratio, identity, original, reconstruction):
             if not np.array_equal(column, column[first][which.reshape(-1)]):
                 raise ValueError("two different rows for one face")
+        width = original.shape[1] if m else 0  # no face, no width: the same state however it came about
         return cls(
             where[first],
             ratio[first],
             identity[first],
-            original[first],
-            reconstruction[first],
+            original[first][:, :width],
+            reconstruction[first][:, :width],
             np.unique(skipped, axis=0),
         )
 
