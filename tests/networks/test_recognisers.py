@@ -100,6 +100,7 @@ def test_without_doctr_the_reason_says_what_to_install():
     assert caught.value.hint == "pip install 'tokbench[doctr]'"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what docTR imports
 @pytest.mark.skipif(not DOCTR, reason="docTR is not installed: pip install 'tokbench[doctr]'")
 def test_parseq_is_doctrs(tmp_path):
     from doctr.models.recognition import parseq
