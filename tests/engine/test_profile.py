@@ -57,6 +57,31 @@ def test_operations_and_numbers_by_hand() -> None:
     assert tokenizer.calls == 2 + REPEATS
 
 
+def test_lanes_are_counted_and_hidden_work_is_no_zero() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tokbench.nn.lanes import one_by_one
+
+    class Lanes(Linear):
+        def encode(self, images: torch.Tensor) -> Codes:
+            return Codes(latents=one_by_one(self._parts["down"], images))
+
+    class Hidden(Linear):
+        def encode(self, images: torch.Tensor) -> Codes:
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(super().encode, images).result()
+
+        def decode(self, codes: Codes) -> torch.Tensor:
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(super().decode, codes).result()
+
+    image, threads = torch.rand(1, 3, 8, 8), torch.get_num_threads()
+    with torch.no_grad():
+        assert profile(Lanes(), image, lambda codes: codes, CPU).encode_flops == 2 * 4 * 48 * 8
+        assert math.isnan(profile(Hidden(), image, lambda codes: codes, CPU).encode_flops)
+    assert torch.get_num_threads() == threads
+
+
 def test_a_slow_tokenizer_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     from tokbench.engine import profile as module
 

@@ -64,7 +64,7 @@ def test_numbers_in_their_units_with_the_device():
     assert ENCODE_MS.finish(parts).reason == "on this machine"
     assert ENCODE_MS.finish(parts).reliable
     assert PARAMETERS.finish(parts).reason == ""
-    assert "CUDA devices only, not on this machine" in PEAK_MEMORY.finish(parts).reason
+    assert "CUDA devices only, here this machine" in PEAK_MEMORY.finish(parts).reason
     assert PEAK_MEMORY.finish([state(THERE, [0])]).value == 2
     assert [metric.repeatable for metric in (PARAMETERS, ENCODE_FLOPS, ENCODE_MS, PEAK_MEMORY)] == [
         True,
@@ -72,6 +72,12 @@ def test_numbers_in_their_units_with_the_device():
         False,
         False,
     ]
+
+
+def test_operations_out_of_sight_are_no_zero():
+    hidden = ENCODE_FLOPS.finish([state(replace(HERE, encode_flops=math.nan), [0])])
+    assert math.isnan(hidden.value)
+    assert hidden.reason.startswith("no tensor operation was seen")
 
 
 def test_two_devices_are_never_ranked():

@@ -41,14 +41,16 @@ def profile(
         device: where it runs.
     """
     codes = through_bytes(tokenizer.encode(image))
-    encode_flops = _flops(lambda: tokenizer.encode(image))
-    decode_flops = _flops(lambda: tokenizer.decode(codes))
+    flops = _flops(lambda: tokenizer.encode(image)), _flops(lambda: tokenizer.decode(codes))
+    if not any(flops):
+        # A table look-up is one side only; nothing on both sides is work that happened out of the counter's sight.
+        flops = math.nan, math.nan
     stored = list(stored_tensors(tokenizer))
     return Profile(
         device=device_name(device),
         parameters=sum(tensor.numel() for tensor in stored if tensor.is_floating_point()),
-        encode_flops=encode_flops,
-        decode_flops=decode_flops,
+        encode_flops=flops[0],
+        decode_flops=flops[1],
         encode_seconds=_seconds(lambda: tokenizer.encode(image), device),
         decode_seconds=_seconds(lambda: tokenizer.decode(codes), device),
         peak_bytes=_peak(tokenizer, image, codes, stored, device),
@@ -100,10 +102,16 @@ def device_name(device: torch.device) -> str:
     return f"{model or platform.processor() or platform.machine()}, {threads} thread{'s' * (threads > 1)}"
 
 
-def _flops(call: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return int(counter.get_total_flops())
+def _flops(call: Callable[[], object]) -> float:
+    # The counter sees this thread only, and networks that spread images over threads do not with a single one.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with FlopCounterMode(display=False) as counter:
+            call()
+    finally:
+        torch.set_num_threads(threads)
+    return float(counter.get_total_flops())
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:

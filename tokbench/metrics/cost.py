@@ -29,7 +29,8 @@ class Profile:
     Attributes:
         device: its name, with the number of threads on a CPU.
         parameters: floating-point numbers that the tokenizer stores: parameters, buffers, codebooks.
-        encode_flops: floating-point operations of `encode`, a multiply-add counted as two.
+        encode_flops: floating-point operations of `encode`, a multiply-add counted as two; NaN when none was seen in
+            either direction.
         decode_flops: likewise of `decode`.
         encode_seconds: median wall time of `encode` after a warm-up, devices synchronised.
         decode_seconds: likewise of `decode`.
@@ -38,8 +39,8 @@ class Profile:
 
     device: str
     parameters: int
-    encode_flops: int
-    decode_flops: int
+    encode_flops: float
+    decode_flops: float
     encode_seconds: float
     decode_seconds: float
     peak_bytes: float
@@ -125,12 +126,14 @@ class _Column:
         scale: factor into the metric's unit.
         on_device: whether it depends on the device, which is then named and must be one.
         median: whether the images' median counts, which one disturbed process does not move; else their mean.
+        absent: why a number may be missing.
     """
 
     name: str
     scale: float
     on_device: bool = False
     median: bool = False
+    absent: str = ""
 
     def __call__(self, states: Sequence[Costs]) -> Estimate:
         import numpy as np
@@ -141,7 +144,7 @@ class _Column:
         if not len(values):
             return _blank("no image was measured")
         if np.isnan(values).any():
-            return _blank(f"measured on CUDA devices only, not on {', '.join(devices)}")
+            return _blank(f"{self.absent}, here {', '.join(devices)}" if self.on_device else self.absent)
         value = float(np.median(values) if self.median else values.mean())
         if not self.on_device:
             return Estimate(value, math.nan, math.nan, "none")
@@ -186,6 +189,8 @@ def _bits(batch: Batch) -> Rows:
     return batch.bits
 
 
+_UNSEEN = "no tensor operation was seen: other threads and native code are not counted"
+
 COSTS = Collector(name="costs", kind=Costs, of=Costs.of)
 
 
@@ -224,7 +229,7 @@ ENCODE_FLOPS = _cost(
     "encode_flops",
     "encFLOP",
     "GFLOP",
-    _Column("encode_flops", 1e-9),
+    _Column("encode_flops", 1e-9, absent=_UNSEEN),
     "Operations of matrix products, convolutions and attention in `encode` of one image; a multiply-add counts two.",
     needs_operations,
 )
@@ -232,7 +237,7 @@ DECODE_FLOPS = _cost(
     "decode_flops",
     "decFLOP",
     "GFLOP",
-    _Column("decode_flops", 1e-9),
+    _Column("decode_flops", 1e-9, absent=_UNSEEN),
     "Operations of matrix products, convolutions and attention in `decode` of one image; a multiply-add counts two.",
     needs_operations,
 )
@@ -254,7 +259,7 @@ PEAK_MEMORY = _cost(
     "peak_memory",
     "peak",
     "MiB",
-    _Column("peak_bytes", 2**-20, on_device=True),
+    _Column("peak_bytes", 2**-20, on_device=True, absent="measured on CUDA devices only"),
     "Most CUDA memory that one image takes in `encode` and `decode`, the tokenizer's own tensors included.",
     needs_operations,
 )
