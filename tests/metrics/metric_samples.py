@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tokbench.metrics.base import Batch
+from tokbench.metrics.base import Batch, no_codebook
 from tokbench.metrics.features import FeatureRows
 from tokbench.tokenizer import Codes, TokenSpec
 
@@ -34,6 +34,7 @@ def make_batch(
     bits=None,
     truth=None,
     evaluators=None,
+    codebook=no_codebook,
 ):
     n = len(original)
     found = {}
@@ -49,6 +50,7 @@ def make_batch(
         evaluator=(evaluators or {}).__getitem__,
         once=lambda key, compute: found[key] if key in found else found.setdefault(key, compute()),
         view="",
+        codebook=codebook,
         encode_seconds=np.full(n, 0.5),
         decode_seconds=np.linspace(0.1, 0.4, n),
     )

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tokbench.metrics import compat
+from tokbench.metrics.agreement import CLASS_AGREEMENT, CLASS_AGREEMENT_5, CLASS_KL, ZERO_SHOT_AGREEMENT
 from tokbench.metrics.base import ImageMetric, SetMetric
 from tokbench.metrics.clip import CLIP_SIMILARITY, CMMD
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
@@ -32,9 +33,11 @@ from tokbench.metrics.language import (
     TOKEN_ENTROPY,
 )
 from tokbench.metrics.latents import EFFECTIVE_DIMENSION, KURTOSIS, LATENT_MEAN, LATENT_STD
+from tokbench.metrics.objects import OBJECTS_LARGE, OBJECTS_MEDIUM, OBJECTS_SMALL
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
 from tokbench.metrics.pixel import L1, PSNR
 from tokbench.metrics.pooled import PSNR_POOLED
+from tokbench.metrics.probe import LINEAR_PROBE
 from tokbench.metrics.rate import BPP, BPP_ENTROPY
 from tokbench.metrics.region import DRAWING_PSNR, PATTERN_PSNR, REGION_PSNR, TEXTURE_PSNR
 from tokbench.metrics.spectrum import BAND_1, BAND_2, BAND_3, BAND_4, DETAIL_LOSS
@@ -44,6 +47,8 @@ from tokbench.metrics.texture import TEXTURE_LITE0
 from tokbench.metrics.zipf import HEAPS, ZIPF, ZIPF_KS, ZIPF_R2
 
 EVERY = (PSNR, L1, SSIM, MS_SSIM, FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG, FD_LITE0, RFID, KID_LITE0, KID)
+EVERY += (CLASS_AGREEMENT, CLASS_AGREEMENT_5, CLASS_KL, ZERO_SHOT_AGREEMENT, LINEAR_PROBE)
+EVERY += (OBJECTS_SMALL, OBJECTS_MEDIUM, OBJECTS_LARGE)
 EVERY += (FD_DINOV2, SFID, CMMD, CLIP_SIMILARITY)
 EVERY += (PSNR_POOLED, compat.SSIM_LLAMAGEN, compat.SSIM_SEED, compat.PSNR_SEED, compat.SSIM_LIGHTNINGDIT)
 EVERY += (compat.PSNR_VTBENCH, compat.SSIM_VTBENCH, compat.LPIPS_VTBENCH)
