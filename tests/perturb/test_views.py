@@ -103,7 +103,15 @@ def test_ids_move_within_the_neighbourhood_and_evenly(make_bench) -> None:
         assert int(ranks[delta:].sum()) == 0
         # Five standard deviations of a binomial of 6000 with probability 1/6.
         assert float((ranks[:delta] - 1000).abs().max()) < 5 * (1000 * 5 / 6) ** 0.5
-    assert not torch.equal(ids[:, 0] == old[:, 0], ids[:, 1] == old[:, 1])
+
+
+def test_books_are_perturbed_apart(make_bench) -> None:
+    bench = make_bench("product")
+    changed = levels(perturbed(0.5, Nearest(64)).transform(bench.encoded(ALL)).ids != bench.ids)
+    share = 0.5 * (1 - 1 / 64)
+    both = int((changed[:, 0] & changed[:, 1]).sum())
+    # Five standard deviations of a binomial of 6000; the same choice for both books would give twice as many.
+    assert abs(both - 6000 * share**2) < 5 * (6000 * share**2 * (1 - share**2)) ** 0.5
 
 
 def test_a_shared_codebook_serves_every_level(make_bench) -> None:
