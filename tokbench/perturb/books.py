@@ -9,6 +9,7 @@ from tokbench.errors import ContractError
 from tokbench.tokenizer import HasCodebook
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from tokbench.tokenizer import Tokenizer, TokenSpec
@@ -68,12 +69,15 @@ def unsupported(spec: TokenSpec) -> str:
     return "" if "codebook" in spec.capabilities else "needs a codebook"
 
 
-def books_of(tokenizer: Tokenizer, *, codebook_norm: bool = False) -> tuple[Book, ...]:
+def books_of(
+    tokenizer: Tokenizer, *, codebook_norm: bool = False, device: torch.device | None = None
+) -> tuple[Book, ...]:
     """Return the codebooks of a tokenizer for which `unsupported` is "", one for each of ``spec.codebooks``.
 
     Args:
         tokenizer: the tokenizer.
         codebook_norm: scale stored entries to length 1 first.
+        device: where the ids will be; by default where the codebook is.
 
     Raises:
         ContractError: the codebook does not have the shape that the spec states.
@@ -89,7 +93,7 @@ def books_of(tokenizer: Tokenizer, *, codebook_norm: bool = False) -> tuple[Book
     if kind == "fsq":
         return (GridBook(spec.options["levels"]),) * spec.codebooks
     assert isinstance(tokenizer, HasCodebook)
-    entries = tokenizer.codebook()
+    entries = tokenizer.codebook().to(device)
     shared = entries.ndim == 2
     wanted = (vocab,) if shared else (spec.codebooks, vocab)
     if entries.ndim not in {2, 3} or tuple(entries.shape[:-1]) != wanted:

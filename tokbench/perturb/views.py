@@ -94,7 +94,9 @@ class Perturb:
     def _books(self, encoded: Encoded) -> tuple[Book, ...]:
         key = f"books norm={self.codebook_norm}"
         if key not in encoded.kept:
-            encoded.kept[key] = books_of(encoded.tokenizer, codebook_norm=self.codebook_norm)
+            encoded.kept[key] = books_of(
+                encoded.tokenizer, codebook_norm=self.codebook_norm, device=encoded.images.device
+            )
         books: tuple[Book, ...] = encoded.kept[key]
         return books
 
