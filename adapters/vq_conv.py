@@ -21,7 +21,7 @@
 # [[tool.tokbench.tokenizers.weights]]
 # name = "vq-conv-f8"
 # source = "shipped:weights/vq-conv-f8.safetensors"
-# sha256 = "9bdb31d0b91164d65a1e640cc000825e1bdb3c8c257ee0640c3012076139e250"
+# sha256 = "55a7d70bb89911b5a1926a253f2939037015c32b324f2c06e298c4fc2a244d0e"
 # size = 3907960
 # license = "Apache-2.0"
 # ///
