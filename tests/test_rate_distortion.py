@@ -151,6 +151,20 @@ def test_headers_state_the_lengths_their_tokenizers_have():
     assert checked >= 1
 
 
+def test_the_conformance_kit_finds_lengths_that_a_header_hides(monkeypatch):
+    from tokbench.loading import build_tokenizer
+    from tokbench.testing import check_tokenizer
+
+    torch = pytest.importorskip("torch")
+    entry = discover().tokenizer("rvq-patch-8")
+    tokenizer = build_tokenizer(entry, device=torch.device("cpu"), dtype=torch.float32, overrides={})
+    checks = {check.name: check for check in check_tokenizer(tokenizer).checks}
+    assert checks["variable length"].passed
+    monkeypatch.setattr(tokenizer, "spec", replace(tokenizer.spec, options={}))
+    checks = {check.name: check for check in check_tokenizer(tokenizer).checks}
+    assert "options.lengths None; wanted [1, 2, 3, 4]" in checks["variable length"].detail
+
+
 @pytest.fixture(scope="module")
 def results(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
     names = ["rvq-patch-8", "vq-patch-8", "jpeg-q10", "jpeg-q50", "jpeg-q95"]

@@ -203,6 +203,10 @@ class _Kit:
         lengths = self.tokenizer.lengths()
         if list(lengths) != sorted(set(lengths)) or not lengths:
             raise ContractError(f"lengths() returned {lengths}; wanted ascending, different numbers")
+        if list(self.spec.options.get("lengths", ())) != list(lengths):
+            raise ContractError(
+                f"the spec states options.lengths {self.spec.options.get('lengths')}; wanted {list(lengths)}"
+            )
         spent = []
         for length in lengths:
             cut = self.tokenizer.truncate(codes, length)

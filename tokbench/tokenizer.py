@@ -142,7 +142,10 @@ class HasEncoderFeatures(Protocol):
 
 @runtime_checkable
 class VariableLength(Protocol):
-    """A tokenizer whose codes can be cut short and still decoded."""
+    """A tokenizer whose codes can be cut short and still decoded.
+
+    The spec repeats `lengths` under ``options.lengths``, so that tasks know them before it is built.
+    """
 
     def lengths(self) -> tuple[int, ...]:
         """Return the lengths `truncate` accepts, ascending; the last one is the full length."""

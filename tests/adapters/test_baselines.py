@@ -161,6 +161,18 @@ def test_jpeg_halves_chroma_and_fits_its_tables(load: Load, scene: Tensor) -> No
     assert len(payloads[0]) < len(plain.getvalue())
 
 
+def test_jpeg_2000_is_a_bare_codestream_with_its_colour_transform(load: Load, scene: Tensor) -> None:
+    payloads = load("jpeg2000-r16").encode(scene).payloads
+    assert payloads is not None
+    # A codestream starts with SOC and SIZ; a JP2 file with a box. COD holds the number of layers and the transform.
+    assert payloads[0][:4] == b"\xff\x4f\xff\x51"
+    start = payloads[0].index(b"\xff\x52")
+    layers, transform = payloads[0][start + 6 : start + 8], payloads[0][start + 8]
+    assert (layers, transform) == (b"\x00\x01", 1)
+    assert payloads[0][start + 13] == 0  # the 9/7 wavelet
+    assert len(payloads[0]) == pytest.approx(256 * 256 * 3 / 16, rel=0.02)
+
+
 def test_a_codec_refuses_codes_that_are_not_files(load: Load) -> None:
     with pytest.raises(ContractError, match="wanted JPEG files"):
         load("jpeg-q50").decode(Codes(ids=torch.zeros(1, 4, dtype=torch.int64)))
