@@ -29,6 +29,9 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
 
     screen = console()
     for table in tables(results.rows, dict(headlines)):
+        if not table.metrics:
+            print_note(f"{printable(table.dataset)} · {table.task}: nothing could be measured")
+            continue
         jobs = [job for job in results.manifest["jobs"] if job["dataset"] == table.dataset]
         title = f"{table.dataset} · {jobs[0]['images']} images · {table.task} · {table.protocol}"
         shown = RichTable(
