@@ -103,7 +103,7 @@ SSIM_LLAMAGEN = ImageMetric(
     measure=_ssim_llamagen,
     definition=(
         "LlamaGen's (also GigaTok's and ReTok's) SSIM, with its error: scikit-image, uniform 7×7 window, sample "
-        "covariance, data_range 2.0 on [0, 1] images, which raises the value by 0.03 to 0.10."
+        "covariance, data_range 2.0 on [0, 1] images, which typically raises the value by 0.03 to 0.10."
     ),
 )
 
