@@ -22,6 +22,7 @@ from tokbench.metrics.cost import (
     PEAK_MEMORY,
     TOKENS,
 )
+from tokbench.metrics.dists import DISTS
 from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID, SFID
 from tokbench.metrics.gradient import EDGE_F1, GMSD
 from tokbench.metrics.kernel import KID, KID_LITE0
@@ -49,7 +50,7 @@ from tokbench.metrics.zipf import HEAPS, ZIPF, ZIPF_KS, ZIPF_R2
 EVERY = (PSNR, L1, SSIM, MS_SSIM, FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG, FD_LITE0, RFID, KID_LITE0, KID)
 EVERY += (CLASS_AGREEMENT, CLASS_AGREEMENT_5, CLASS_KL, ZERO_SHOT_AGREEMENT, LINEAR_PROBE)
 EVERY += (OBJECTS_SMALL, OBJECTS_MEDIUM, OBJECTS_LARGE)
-EVERY += (FD_DINOV2, SFID, CMMD, CLIP_SIMILARITY)
+EVERY += (DISTS, FD_DINOV2, SFID, CMMD, CLIP_SIMILARITY)
 EVERY += (PSNR_POOLED, compat.SSIM_LLAMAGEN, compat.SSIM_SEED, compat.PSNR_SEED, compat.SSIM_LIGHTNINGDIT)
 EVERY += (compat.PSNR_VTBENCH, compat.SSIM_VTBENCH, compat.LPIPS_VTBENCH)
 EVERY += (BPP, BPP_ENTROPY, USAGE, PERPLEXITY, ENCODE_IPS, DECODE_IPS)
@@ -94,6 +95,7 @@ def test_declarations_import_nothing_heavy():
         "tokbench.metrics.structural",
         "tokbench.networks.clip",
         "tokbench.networks.dinov2",
+        "tokbench.networks.dists",
         "tokbench.networks.inception",
         "tokbench.networks.lite0",
         "tokbench.networks.lpips",

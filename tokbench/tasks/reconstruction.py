@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tokbench.metrics.clip import CMMD
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
+from tokbench.metrics.dists import DISTS
 from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID, SFID
 from tokbench.metrics.kernel import KID, KID_LITE0
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
@@ -38,6 +39,7 @@ RECONSTRUCTION = Task(
         CMMD,
         LPIPS_ALEX,
         LPIPS_VGG,
+        DISTS,
         USAGE,
         PERPLEXITY,
         ENCODE_IPS,
