@@ -174,7 +174,7 @@ def test_list_says_everything(tmp_path: Path) -> None:
     assert {"photos-mini", "text-mini", "faces-mini", "detail-mini"} <= {
         row["name"] for row in listed["datasets"]
     }
-    assert {"lite0", "inception", "lpips-alex", "lpips-vgg"} == {row["name"] for row in listed["evaluators"]}
+    assert {"lite0", "inception", "lpips-alex", "lpips-vgg"} <= {row["name"] for row in listed["evaluators"]}
     assert not [row for rows in listed.values() for row in rows if row["broken"]]
     only = tokbench("list", "tasks")
     assert "reconstruction" in only.stdout
