@@ -162,6 +162,18 @@ def test_pooled_codes_of_ids_are_mean_codebook_vectors():
     assert probe.pooled_codes(single).numpy() == pytest.approx(wanted[:, :3].numpy(), abs=1e-6)
 
 
+def test_channels_of_latents_are_the_last_axis_unless_there_is_a_grid():
+    x = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    flat = torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(1))
+    for latents, wanted in (
+        (flat, flat.mean(1)),
+        (flat[:, 0], flat[:, 0]),
+        (flat[..., None], flat.mean((2,), True)),
+    ):
+        got = probe.pooled_codes(make_batch(x, x, spec=CONTINUOUS, codes=Codes(latents=latents)))
+        assert got.numpy() == pytest.approx(wanted.reshape(2, -1).numpy(), abs=1e-6)
+
+
 def test_labelled_rows_are_a_monoid_and_are_stored_without_pickle(tmp_path):
     a, b = states_of(np.eye(6, dtype=np.float32), ["a", "bb", "a", "ccc", "a", "b"])
     for whole in (a + b, b + a, a + b + a, probe.LabelledRows.empty() + a + b):

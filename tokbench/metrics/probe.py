@@ -76,7 +76,7 @@ class LabelledRows:
 def pooled_codes(batch: Batch) -> Tensor:
     """Return the mean over positions of latents, or of the codebook entries that ids stand for, float32 ``[n, d]``.
 
-    Latents are ``[n, channels, *positions]``; several codebooks are put side by side.
+    Channels of latents are axis 1 of ``[n, c, h, w]``, else the last axis; several codebooks are put side by side.
 
     Raises:
         ValueError: neither latents nor ids with a codebook.
@@ -84,11 +84,10 @@ def pooled_codes(batch: Batch) -> Tensor:
     import torch
 
     if batch.codes.latents is not None:
-        return (
-            batch.codes.latents.flatten(2).mean(2).float()
-            if batch.codes.latents.ndim > 2
-            else batch.codes.latents
-        )
+        latents = batch.codes.latents.float()
+        if latents.ndim == 4:
+            return latents.mean((2, 3))
+        return latents.reshape(len(latents), -1, latents.shape[-1]).mean(1)
     entries, ids = batch.codebook(), batch.codes.ids
     if entries is None or ids is None:
         raise ValueError("no latents and no codebook")
