@@ -78,3 +78,13 @@ def test_results_show_as_tables_and_frames(results: Results, tmp_path: Path) -> 
     assert mean == pytest.approx(results.value("jpeg-q50", "psnr"), rel=1e-12)
     again = Results.load(results.folder)
     assert again.frame().equals(frame)
+
+
+def test_every_view_of_a_sweep_has_a_line(tmp_path: Path) -> None:
+    from tokbench.results.table import tables
+
+    results = evaluate("rvq-patch-8", "photos-mini", "rate-distortion", limit=2, out=tmp_path / "out")
+    (table,) = tables(results.rows, {"rate-distortion": ("psnr",)})
+    assert list(table.lines) == ["rvq-patch-8", *(f"rvq-patch-8 k={k}" for k in (1, 2, 3))]
+    full, *cut = [line["psnr"].value for line in table.lines.values()]
+    assert cut[0] < cut[1] < cut[2] < full

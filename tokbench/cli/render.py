@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tokbench.results.schema import Row
 
 _SHOWN = 5
+_WIDE = 6
 
 
 def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> None:
@@ -44,7 +45,9 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
         )
         shown.add_column("tokenizer", no_wrap=True)
         for metric in table.metrics:
-            shown.add_column(table.header(metric), justify="right")
+            # Many columns are narrow: names then break at their underscores instead of being cut.
+            narrow = metric.replace("_", " ") if len(table.metrics) > _WIDE else metric
+            shown.add_column(table.header(metric, narrow), justify="right")
         for tokenizer, line in table.lines.items():
             if not any(metric in line and not math.isnan(line[metric].value) for metric in table.metrics):
                 continue

@@ -24,7 +24,8 @@ class Table:
         task: task name.
         protocol: protocol name.
         metrics: column metrics, in order.
-        lines: ``{tokenizer: {metric: row}}`` in the order the tokenizers were given.
+        lines: ``{tokenizer: {metric: row}}`` in the order the tokenizers were given; a view has a line of its own,
+            ``tokenizer view``, where it has any of the metrics.
     """
 
     dataset: str
@@ -34,8 +35,9 @@ class Table:
     lines: dict[str, dict[str, Row]]
 
     def best(self, metric: str) -> set[str]:
-        """Return the tokenizers whose value is the best of a column; none where values must not be ranked."""
-        rows = [line[metric] for line in self.lines.values() if metric in line]
+        """Return the lines whose value is the best of a column; none where values must not be ranked."""
+        lines = {name: line[metric] for name, line in self.lines.items() if metric in line}
+        rows = list(lines.values())
         ranked = [
             row
             for row in rows
@@ -45,7 +47,7 @@ class Table:
             return set()
         pick = max if ranked[0].higher_is_better else min
         top = pick(row.value for row in ranked)
-        return {row.tokenizer for row in ranked if row.value == top}
+        return {name for name, row in lines.items() if row.value == top}
 
     def header(self, metric: str, title: str = "") -> str:
         """Return a column title with unit and arrow."""
@@ -63,15 +65,14 @@ def tables(rows: Sequence[Row], columns: dict[str, Sequence[str]] | None = None)
     """
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        if row.view:
-            continue  # single cells of a sweep; their mean has a row of its own
         groups.setdefault((row.dataset, row.task, row.protocol), []).append(row)
     for (dataset, task, protocol), group in groups.items():
         valued = {row.metric: None for row in group if not math.isnan(row.value)}
         metrics = [metric for metric in (columns or {}).get(task, valued) if metric in valued]
         lines: dict[str, dict[str, Row]] = {}
         for row in group:
-            lines.setdefault(row.tokenizer, {})[row.metric] = row
+            if row.metric in metrics and not (row.view and row.status == "unsupported"):
+                lines.setdefault(f"{row.tokenizer} {row.view}".rstrip(), {})[row.metric] = row
         yield Table(dataset, task, protocol, tuple(metrics), lines)
 
 
