@@ -190,6 +190,7 @@ def rows(images=12, words=9, seed=0):
             "word": np.tile(np.arange(words), images),
             "length": np.full(n, 4),
             "ratio": random.choice([0.001, 0.025, 0.035, 0.2], n),
+            "size": np.full(n, np.nan),
             "script": np.zeros(n),
             "correct": similarity == 1,
             "similarity": similarity,

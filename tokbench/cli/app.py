@@ -12,6 +12,7 @@ from tokbench.cli.check import check
 from tokbench.cli.describe import describe
 from tokbench.cli.doctor import doctor
 from tokbench.cli.fetch import fetch
+from tokbench.cli.images import images
 from tokbench.cli.list import list_
 from tokbench.cli.merge import merge
 from tokbench.cli.run import run
@@ -33,6 +34,7 @@ app.command("merge")(merge)
 app.command("fetch")(fetch)
 app.command("doctor")(doctor)
 app.add_typer(score, name="score")
+app.add_typer(images, name="images")
 
 
 def _version(wanted: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tokbench.errors import DataError, DigestError, EmptyImageSetError, ImageError
+from tokbench.images.card import load_card
 from tokbench.images.folder import FolderReader, file_size, list_folder
 from tokbench.images.parquet import index_parquet
 from tokbench.images.storage import Location, Reader, is_image_name, locate
@@ -82,13 +83,17 @@ def open_images(source: str) -> ImageSet:
 
     Args:
         source: a folder (searched with its subfolders), a ``.tar`` file, a ``.parquet`` file or a folder of
-            them, as a path or an fsspec URL.
+            them, as a path or an fsspec URL; or a local card, ``.toml``, whose set is then named
+            ``images:<name of the card>``, so that it cannot pass for one that ships with tokbench.
 
     Raises:
+        BrokenPluginError: the card is not valid.
         DataError: nothing is there, it is of no known layout, or it is damaged.
         EmptyImageSetError: it holds no image.
         MissingPackageError: the URL's scheme needs a package that is not installed.
     """
+    if source.lower().endswith(".toml") and "://" not in source:
+        return _own_card(Path(source).expanduser())
     place = locate(source)
     layout = _layout(place)
     items, others, reader = _index(place, layout, {}, sizes=True)
@@ -97,6 +102,11 @@ def open_images(source: str) -> ImageSet:
     base = PurePosixPath(place.path).name
     name = base if layout == "folder" else base.removesuffix(f".{layout}")
     return ImageSet(f"images:{name}", "", "", "", _sorted(place, items, others), reader, len(others))
+
+
+def _own_card(path: Path) -> ImageSet:
+    card = load_card(path)
+    return replace(open_card(card, path.parent), name=f"images:{card.name}")
 
 
 def open_card(card: Card, base: Path) -> ImageSet:

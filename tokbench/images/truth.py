@@ -17,7 +17,7 @@ def place_truth(truth: Mapping[str, Any], prepared: Prepared) -> dict[str, Any]:
 
     Args:
         truth: what the card knows; under ``words``, ``faces`` and ``regions`` lie mappings with ``box``
-            (``[x0, y0, x1, y1]``) and for faces ``points`` (``[[x, y], …]``).
+            (``[x0, y0, x1, y1]``), for faces ``points`` (``[[x, y], …]``) and for words the ``size`` of their font.
         prepared: the image after the protocol.
 
     Returns:
@@ -38,6 +38,8 @@ def _place(entry: Mapping[str, Any], prepared: Prepared) -> dict[str, Any]:
     moved["box"] = [*_point((x0, y0), prepared), *_point((x1, y1), prepared)]
     if "points" in entry:
         moved["points"] = [list(_point(point, prepared)) for point in entry["points"]]
+    if "size" in entry:
+        moved["size"] = entry["size"] * prepared.placement.scale_y
     return moved
 
 

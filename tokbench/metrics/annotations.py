@@ -28,12 +28,14 @@ class Word:
         box: ``[x0, y0, x1, y1]`` in pixels of the original as metrics see it, fractions cut off.
         script: number of its script.
         ratio: the size ratio that the annotation states; NaN when it states none.
+        size: em size of the font in pixels of the original; NaN when the annotation states none.
     """
 
     text: str
     box: tuple[int, int, int, int]
     script: int
     ratio: float
+    size: float = math.nan
 
 
 def words_of(truth: Mapping[str, Any], index: int) -> list[Word]:
@@ -44,7 +46,7 @@ def words_of(truth: Mapping[str, Any], index: int) -> list[Word]:
         index: plan position of the image, for messages.
 
     Raises:
-        DataError: a word has no text, or an unusable box or ratio.
+        DataError: a word has no text, or an unusable box, ratio or size.
     """
     return [
         _word(entry, f"image {index}, word {number}") for number, entry in enumerate(truth.get("words", ()))
@@ -62,8 +64,12 @@ def _word(entry: Mapping[str, Any], where: str) -> Word:
     ratio = entry.get("ratio", math.nan)
     if not isinstance(ratio, int | float) or ratio < 0:
         raise DataError(f"{where} (`{text}`): ratio {ratio!r} is not a number from 0 on", hint=hint)
+    size = entry.get("size", math.nan)
+    if not isinstance(size, int | float) or size <= 0:
+        raise DataError(f"{where} (`{text}`): size {size!r} is not a number above 0", hint=hint)
     x0, y0, x1, y1 = (int(side) for side in box)
-    return Word(text, (x0, y0, x1, y1), script_number(str(entry.get("script", ""))), float(ratio))
+    script = script_number(str(entry.get("script", "")))
+    return Word(text, (x0, y0, x1, y1), script, float(ratio), float(size))
 
 
 def script_of_page(words: Sequence[Word]) -> int:

@@ -144,6 +144,7 @@ def _rows(words: Sequence[ReadWord], scores: Sequence[tuple[int, float]]) -> Wor
             "word": range(len(words)),
             "length": [len(word.truth) for word in words],
             "ratio": [word.ratio for word in words],
+            "size": unknown,
             "script": [UNKNOWN] * len(words),
             "correct": [accuracy for accuracy, _ in scores],
             "similarity": [similarity for _, similarity in scores],

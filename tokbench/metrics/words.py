@@ -21,8 +21,9 @@ class WordRows(Rows):
     """One row a word.
 
     Columns: ``index`` of the image and ``word`` in it name a row; ``length`` of the true word in characters; ``ratio``,
-    its size ratio; ``script``; ``correct`` (T-ACC, 0 or 1) and ``similarity`` (T-NED) on the reconstruction, and
-    ``original_correct`` and ``original_similarity`` of the same recogniser on the original, NaN when unknown.
+    its size ratio; ``size`` of its font in pixels, NaN when unknown; ``script``; ``correct`` (T-ACC, 0 or 1) and
+    ``similarity`` (T-NED) on the reconstruction, and ``original_correct`` and ``original_similarity`` of the same
+    recogniser on the original, NaN when unknown.
     """
 
     SCHEMA: ClassVar[Mapping[str, str]] = {
@@ -30,6 +31,7 @@ class WordRows(Rows):
         "word": "int32",
         "length": "int32",
         "ratio": "float64",
+        "size": "float64",
         "script": "int8",
         "correct": "float64",
         "similarity": "float64",
@@ -68,6 +70,7 @@ class CollectWords:
                 word.ratio
                 if not math.isnan(word.ratio)
                 else size_ratio(word.box, len(word.text), height, width),
+                word.size,
                 word.script,
                 t_acc(word.text, read),
                 t_ned(word.text, read),
