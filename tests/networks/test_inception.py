@@ -10,7 +10,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from tokbench.errors import SetupError
 from tokbench.metrics.features import FeatureRows
 from tokbench.metrics.frechet import estimate
-from tokbench.metrics.kernel import kernel_distance
+from tokbench.metrics.kernel import KID, KID_PAIRED, kernel_distance
 from tokbench.networks.inception import INCEPTION
 
 CPU = torch.device("cpu")
@@ -107,6 +107,27 @@ def _low_rank_fid(x, y):
     return ((x.mean(0) - y.mean(0)) ** 2).sum() + ((u**2).sum() + (v**2).sum() - 2 * norm) / (len(x) - 1)
 
 
+def test_rfid_and_kid_of_images_from_end_to_end(network, package):
+    """The same uint8 images and weights on both sides. With fewer images than features torch-fidelity's own root of the
+    covariances' product is rounded at 1e-6, so its features meet the exact trace here; the test below holds the roots
+    against each other where both are exact."""
+    n = 12
+    coarse = torch.rand(n, 3, 12, 12, generator=torch.Generator().manual_seed(3))
+    originals = torch.nn.functional.interpolate(coarse, (96, 96), mode="bicubic").clamp(0, 1).mul(255).byte()
+    noise = torch.randn(originals.shape, generator=torch.Generator().manual_seed(4))
+    reconstructions = (originals + 12 * noise).round().clamp(0, 255).byte()
+    sides = originals, reconstructions
+    rows = [FeatureRows.of(np.arange(n), *(network(side).pooled.numpy() for side in sides))]
+    with torch.inference_mode():
+        theirs = [package(side)[0].double() for side in sides]
+    assert estimate(rows).value == pytest.approx(_low_rank_fid(*(side.numpy() for side in theirs)), rel=1e-6)
+    settings = {"kid_subsets": 1, "kid_subset_size": n, "kid_kernel": "poly", "kid_kernel_poly_degree": 3}
+    wanted = kid_features_to_metric(
+        *theirs, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1.0, rng_seed=1, verbose=False, **settings
+    )["kernel_inception_distance_mean"]
+    assert KID.finish(rows).value == pytest.approx(wanted, rel=1e-6)
+
+
 @pytest.mark.parametrize(("n", "width"), [(400, 48), (3000, 96)])
 def test_frechet_distance_is_torch_fidelitys(n, width):
     random = np.random.default_rng(5)
@@ -138,6 +159,10 @@ def test_kernel_distance_is_torch_fidelitys():
         verbose=False,
     )["kernel_inception_distance_mean"]
     assert kernel_distance(x, y, paired=False) == pytest.approx(wanted, rel=1e-10)
+    rows = [FeatureRows.of(np.arange(300), x.astype(np.float32), y.astype(np.float32))]
+    # The metric holds features as float32, as networks give them.
+    assert KID.finish(rows).value == pytest.approx(wanted, rel=1e-6)
+    assert KID_PAIRED.finish(rows).value == pytest.approx(kernel_distance(x, y), rel=1e-6)
 
 
 def test_other_weights_are_refused(tmp_path):

@@ -47,18 +47,24 @@ def kernel_distance(
     return _from_sums(sums, len(reference), paired=paired)
 
 
-def estimate(states: Sequence[FeatureRows]) -> Estimate:
+def estimate(states: Sequence[FeatureRows], *, paired: bool = True) -> Estimate:
     """Return the kernel distance of all images with its delete-one-group jackknife interval.
 
     Above 10,000 images the 10,000 whose plan position has the smallest SHA-256 are used.
 
     Args:
         states: feature rows of disjoint sets of images.
+        paired: see `kernel_distance`.
 
     Returns:
         NaN below two images.
     """
-    return estimate_from(states, _cubic, partial(_from_sums, paired=True))
+    return estimate_from(states, _cubic, partial(_from_sums, paired=paired))
+
+
+def estimate_published(states: Sequence[FeatureRows]) -> Estimate:
+    """Return KID as it is published: `estimate` without regard to pairs."""
+    return estimate(states, paired=False)
 
 
 def estimate_from(
@@ -159,8 +165,12 @@ def _from_sums(sums: Matrix, n: int, *, paired: bool) -> float:
 
 _DEFINITION = (
     "Squared maximum mean discrepancy of {features} under the kernel (x·y/d + 1)³ (KID, arXiv 1801.01401), over all "
-    "images up to 10,000; unbiased, leaving out the products of an image with its own reconstruction."
+    "images up to 10,000; unbiased, {pairs}."
 )
+_PAIRED = (
+    "leaving out the products of an image with its own reconstruction, so that it is 0 where nothing was lost"
+)
+_PUBLISHED = "as published and as torch-fidelity computes it on one subset of all images; below 0 where little was lost"
 
 KID_LITE0 = SetMetric(
     name="kid_lite0",
@@ -169,7 +179,7 @@ KID_LITE0 = SetMetric(
     higher_is_better=False,
     collector=LITE0_ROWS,
     finish=estimate,
-    definition=_DEFINITION.format(features="EfficientNet-Lite0 features"),
+    definition=_DEFINITION.format(features="EfficientNet-Lite0 features", pairs=_PAIRED),
 )
 
 KID = SetMetric(
@@ -178,6 +188,16 @@ KID = SetMetric(
     unit="",
     higher_is_better=False,
     collector=INCEPTION_ROWS,
+    finish=estimate_published,
+    definition=_DEFINITION.format(features="torch-fidelity's Inception features", pairs=_PUBLISHED),
+)
+
+KID_PAIRED = SetMetric(
+    name="kid_paired",
+    title="KID-pair",
+    unit="",
+    higher_is_better=False,
+    collector=INCEPTION_ROWS,
     finish=estimate,
-    definition=_DEFINITION.format(features="torch-fidelity's Inception features"),
+    definition=_DEFINITION.format(features="torch-fidelity's Inception features", pairs=_PAIRED),
 )

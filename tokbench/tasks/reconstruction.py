@@ -6,7 +6,7 @@ from tokbench.metrics.clip import CMMD
 from tokbench.metrics.codebook import PERPLEXITY, USAGE
 from tokbench.metrics.dists import DISTS
 from tokbench.metrics.frechet import FD_DINOV2, FD_LITE0, RFID, SFID
-from tokbench.metrics.kernel import KID, KID_LITE0
+from tokbench.metrics.kernel import KID, KID_LITE0, KID_PAIRED
 from tokbench.metrics.perceptual import FEAT_LITE0, LPIPS_ALEX, LPIPS_VGG
 from tokbench.metrics.pixel import L1, PSNR
 from tokbench.metrics.pooled import PSNR_POOLED
@@ -35,6 +35,7 @@ RECONSTRUCTION = Task(
         RFID,
         SFID,
         KID,
+        KID_PAIRED,
         FD_DINOV2,
         CMMD,
         LPIPS_ALEX,
