@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "perturb": BASE,
     "metrics": BASE | {"networks"},
     "tasks": BASE | {"metrics", "perturb"},
-    "results": BASE | {"metrics", "tasks", "catalog"},
+    "results": BASE | {"images", "metrics", "tasks", "catalog"},
     "catalog": BASE | {"images", "networks", "tasks"},
     "loading": BASE | {"catalog", "networks"},
     "testing": BASE,

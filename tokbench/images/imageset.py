@@ -141,7 +141,7 @@ def open_card(card: Card, base: Path) -> ImageSet:
 
 
 def _layout(place: Location) -> Format:
-    if place.fs.isdir(place.path):
+    if place.is_folder():
         return "folder"
     suffix = PurePosixPath(place.path).suffix.lower()
     if suffix == ".tar":

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import DataError, ImageError
+from tokbench.images.ahead import ahead
 from tokbench.images.card import Item
-from tokbench.images.storage import Location, ids_of, too_large
+from tokbench.images.remote import reach
+from tokbench.images.storage import MAX_FILE_BYTES, Location, ids_of, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +39,10 @@ class ParquetReader:
 
     def read(self, items: Sequence[Item]) -> Iterator[bytes | ImageError]:
         """Yield each item's bytes; a row without bytes is an `ImageError`."""
+        stream = self._stream(items)
+        yield from stream if self.place.is_local else ahead(partial(next, stream) for _ in items)
+
+    def _stream(self, items: Sequence[Item]) -> Iterator[bytes | ImageError]:
         for start in range(0, len(items), _WINDOW):
             window = items[start : start + _WINDOW]
             wanted: dict[tuple[str, int], dict[int, str]] = {}
@@ -85,8 +92,9 @@ def index_parquet(
         DataError: not Parquet, no image column, or an id that occurs twice.
     """
     files = [place.path]
-    if place.fs.isdir(place.path):
-        files = sorted(path for path in place.fs.find(place.path) if path.endswith(".parquet"))
+    if place.is_folder():
+        found = reach(partial(place.fs.find, place.path), place.path)
+        files = sorted(path for path in found if path.endswith(".parquet"))
     rows: list[tuple[str, int, int]] = []
     lengths: list[int] = []
     table: dict[str, list[Any]] = {}
@@ -100,6 +108,12 @@ def index_parquet(
                 )
             for group in range(parquet.num_row_groups):
                 count = parquet.metadata.row_group(group).num_rows
+                if parquet.metadata.row_group(group).total_byte_size > count * MAX_FILE_BYTES:
+                    raise DataError(
+                        f"`{place.shown}`: {file.rpartition('/')[2]} is refused: its rows claim to be more than "
+                        f"{MAX_FILE_BYTES >> 20} MiB each",
+                        hint="rebuild the file",
+                    )
                 rows += [(file, group, row) for row in range(count)]
                 content = parquet.read_row_group(group, columns=list(names.values()))
                 for key, name in names.items():
@@ -123,7 +137,7 @@ def _opened(place: Location, file: str) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        with place.fs.open(file, "rb") as raw, pq.ParquetFile(raw, buffer_size=1 << 20) as parquet:
+        with place.open(file) as raw, pq.ParquetFile(raw, buffer_size=1 << 20) as parquet:
             yield parquet
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"`{place.shown}`: {file.rpartition('/')[2]} cannot be read: {error}") from error

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 from tokbench.errors import DataError, ImageError, MissingPackageError
+from tokbench.images.blocks import open_cache
+from tokbench.images.remote import RemoteFile, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from tokbench.images.blocks import BlockCache
     from tokbench.images.card import Item
 
 IMAGE_SUFFIXES = frozenset(
@@ -32,6 +40,17 @@ IMAGE_SUFFIXES = frozenset(
 MAX_FILE_BYTES = 512 << 20
 """No encoded image is larger: 64 megapixels of uncompressed 16-bit RGBA."""
 
+_EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "http": "http",
+    "https": "http",
+    "hf": "hub",
+}
+"""Scheme to the extra that brings its package."""
+
 
 class Reader(Protocol):
     """Gives the bytes of items; a plain value that can be sent to another process."""
@@ -49,20 +68,69 @@ class Location:
         fs: the fsspec file system.
         path: the path in its own spelling, without a trailing slash.
         shown: what the user wrote.
+        cache: keeps what is read from remote storage, or None.
     """
 
     fs: Any
     path: str
     shown: str
+    cache: BlockCache | None = field(default=None, compare=False)
 
     @property
     def is_local(self) -> bool:
         """Whether the place is on this machine's disk."""
         return "file" in self.fs.protocol
 
+    @property
+    def is_web(self) -> bool:
+        """Whether the place is on a web server: paths are URLs, and folders are pages of links."""
+        return "http" in self.fs.protocol
+
     def join(self, relative: str) -> str:
         """Return the storage's path of a relative POSIX path inside this place."""
-        return f"{self.path}/{relative}"
+        return f"{self.path}/{quote(relative) if self.is_web else relative}"
+
+    def info(self, path: str) -> dict[str, Any]:
+        """Return what the storage says of a path.
+
+        Raises:
+            OSError: it is absent or forbidden.
+            DataError: the storage cannot be reached.
+        """
+        found: dict[str, Any] = reach(partial(self.fs.info, path), path)
+        return found
+
+    def is_folder(self) -> bool:
+        """Whether the place is a folder; on a web server, a page with links."""
+        if self.is_web and PurePosixPath(self.path).suffix.lower() not in {".tar", ".parquet"}:
+            return bool(reach(partial(self.fs.ls, self.path, detail=False), self.path))
+        return bool(self.info(self.path)["type"] == "directory")
+
+    def open(self, path: str) -> Any:
+        """Open a file for reading by range.
+
+        Raises:
+            OSError: it is absent or forbidden.
+            DataError: the storage cannot be reached.
+        """
+        if self.is_local:
+            return self.fs.open(path, "rb")
+        return io.BufferedReader(RemoteFile(self.fs, path, self.cache), 1 << 16)
+
+    def read(self, path: str) -> bytes:
+        """Return a whole file of at most `MAX_FILE_BYTES`.
+
+        Raises:
+            OSError: it is absent, forbidden or too large.
+            DataError: the storage cannot be reached.
+        """
+        if self.is_local:
+            data: bytes = self.fs.cat_file(path)
+            return data
+        with RemoteFile(self.fs, path, self.cache) as file:
+            if file.size > MAX_FILE_BYTES:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            return file.readall()
 
 
 def locate(source: str, base: Path | None = None) -> Location:
@@ -73,7 +141,7 @@ def locate(source: str, base: Path | None = None) -> Location:
         base: folder that relative paths start from.
 
     Raises:
-        DataError: nothing is there, or the URL's scheme is unknown.
+        DataError: nothing is there, the URL's scheme is unknown, or the storage cannot be reached.
         MissingPackageError: the scheme needs a package that is not installed.
     """
     from fsspec.core import url_to_fs  # type: ignore[import-untyped]
@@ -82,24 +150,30 @@ def locate(source: str, base: Path | None = None) -> Location:
     try:
         fs, path = url_to_fs(source if is_url else str((base or Path.cwd()) / Path(source).expanduser()))
     except ImportError as error:
-        raise MissingPackageError(
-            f"`{source}` cannot be opened: {error}", hint="install that package"
-        ) from error
+        raise MissingPackageError(f"`{source}` cannot be opened: {error}", hint=_install(source)) from error
     except ValueError as error:
         raise DataError(
             f"`{source}` cannot be opened: {error}", hint="give a local path or a URL such as s3://, https://"
         ) from error
     place = Location(fs, path.rstrip("/") or path, source)
+    if not place.is_local:
+        place = replace(place, cache=open_cache())
+        fs.invalidate_cache()  # file systems are shared in a process, and so are listings of an earlier run
     try:
-        found = fs.exists(path)
-    except OSError as error:
-        raise DataError(f"`{source}` cannot be opened: {error}") from error
-    if not found:
+        place.info(place.path)
+    except FileNotFoundError as error:
         raise DataError(
             f"there is nothing at `{source}`",
             hint="check the spelling; relative paths start at the working folder",
-        )
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"`{source}` cannot be opened: {error}") from error
     return place
+
+
+def _install(source: str) -> str:
+    scheme = source.partition("://")[0].rpartition("::")[2]
+    return f"pip install 'tokbench[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else "install that package"
 
 
 def is_image_name(path: str) -> bool:

@@ -10,18 +10,30 @@ from __future__ import annotations
 import json
 import tarfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import DataError, ImageError
+from tokbench.images.ahead import ahead
 from tokbench.images.card import Item
-from tokbench.images.storage import IMAGE_SUFFIXES, Location, ids_of, is_hidden, is_image_name, too_large
+from tokbench.images.storage import (
+    IMAGE_SUFFIXES,
+    MAX_FILE_BYTES,
+    Location,
+    ids_of,
+    is_hidden,
+    is_image_name,
+    too_large,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _TRUTH_SUFFIXES = (".txt", ".cls", ".json")
 _MAX_TRUTH_BYTES = 16 << 20
+_MAX_MEMBERS = 500_000
+"""Half a kilobyte of header each: what an index in memory may hold, and more than sets put into one archive."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +51,16 @@ class TarReader:
     def read(self, items: Sequence[Item]) -> Iterator[bytes | ImageError]:
         """Yield each item's bytes; an archive that got shorter is an `ImageError` for what it lost."""
         try:
-            archive = self.place.fs.open(self.place.path, "rb")
+            archive = self.place.open(self.place.path)
         except OSError as error:
             raise DataError(f"`{self.place.shown}` cannot be opened: {error.strerror or error}") from error
         with archive:
-            for item in items:
-                yield too_large(item) or self._bytes(archive, item)
+            calls = (partial(self._bytes, archive, item) for item in items)
+            yield from (call() for call in calls) if self.place.is_local else ahead(calls)
 
     def _bytes(self, archive: Any, item: Item) -> bytes | ImageError:
+        if (refused := too_large(item)) is not None:
+            return refused
         offset, size = self.offsets[item.file]
         try:
             archive.seek(offset)
@@ -71,7 +85,7 @@ def index_tar(place: Location) -> tuple[list[Item], list[str], TarReader]:
         DataError: it is not an uncompressed tar, is damaged or truncated, or holds a member that is refused.
     """
     try:
-        with place.fs.open(place.path, "rb") as archive:
+        with place.open(place.path) as archive:
             offsets = _offsets(place, archive)
             images, truths = _samples(offsets)
             items = [
@@ -89,8 +103,14 @@ def index_tar(place: Location) -> tuple[list[Item], list[str], TarReader]:
 
 def _offsets(place: Location, archive: Any) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
-    with tarfile.open(fileobj=archive, mode="r:") as tar:
-        for member in tar:
+    count = 0
+    with tarfile.open(fileobj=archive, mode="r:") as opened:
+        tar: Any = opened  # `members` is not in its stubs
+        while member := tar.next():
+            tar.members.clear()  # it keeps every header it has seen
+            count += 1
+            if count > _MAX_MEMBERS:
+                raise _refused(place, member, f"the archive has more than {_MAX_MEMBERS:,} members")
             name = member.name.removeprefix("./")
             if member.name.startswith("/") or ".." in PurePosixPath(member.name).parts:
                 raise _refused(place, member, "its name leads out of the archive")
@@ -100,6 +120,10 @@ def _offsets(place: Location, archive: Any) -> dict[str, tuple[int, int]]:
                 raise _refused(place, member, "it is a link, a device or a sparse file")
             if name in found:
                 raise _refused(place, member, "its name occurs twice")
+            if member.size > MAX_FILE_BYTES:
+                raise _refused(
+                    place, member, f"it is {member.size / 2**20:,.0f} MiB, above {MAX_FILE_BYTES >> 20} MiB"
+                )
             found[name] = (member.offset_data, member.size)
         end = tar.offset
     # tarfile stops silently at a damaged header and at a missing end; both would shorten the set unnoticed.
