@@ -94,12 +94,17 @@ def _image_set(name: str, catalog: Catalog) -> dict[str, Any] | None:
         "version",
         "license",
         "source",
+        "revision",
+        "split",
         "citation",
         "purpose",
         "not_for",
         "bias",
         "count",
         "digest",
+        "annotations",
+        "license_step",
+        "fetch",
     )
     return {key: getattr(card, key) for key in keys if hasattr(card, key)}
 

@@ -1,4 +1,4 @@
-"""`tokbench fetch`: download weights, verified, into the cache."""
+"""`tokbench fetch`: download weights, verified, into the cache; say how to get image sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tokbench.errors import UnknownNameError
+from tokbench.errors import SetupError, UnknownNameError
 
 if TYPE_CHECKING:
     from tokbench.catalog import Catalog
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Tokenizers, evaluators or weights names.")],
+    names: Annotated[list[str], typer.Argument(help="Tokenizers, evaluators, weights or image sets.")],
     offline: Annotated[
         bool, typer.Option("--offline", help="Only say what is there and where the rest belongs.")
     ] = False,
 ) -> None:
-    """Download weights of tokenizers and evaluators, check them, and print where they are."""
+    """Download weights of tokenizers and evaluators, check them, and print where they are.
+
+    Image sets are never downloaded, since most ask a person to accept terms: for a set that is not on this machine the
+    steps are printed, and the exit code is 3.
+    """
     from tokbench.catalog import discover
     from tokbench.cli.output import print_line
     from tokbench.cli.progress import download_progress
@@ -27,10 +31,33 @@ def fetch(
     from tokbench.weights import digest
 
     catalog = discover()
-    for file in {file.name: file for name in names for file in _files(name, catalog)}.values():
+    sets = [name for name in dict.fromkeys(names) if name in catalog.image_sets]
+    for file in {
+        file.name: file for name in names if name not in sets for file in _files(name, catalog)
+    }.values():
         with download_progress(file.name) as progress:
             path = fetch_file(file, offline=offline, progress=progress)
         print_line(f"{file.name}\t{digest(path)}\t{path}")
+    absent = [name for name in sets if not _show_set(name, catalog)]
+    if absent:
+        raise SetupError(
+            f"{', '.join(absent)}: not on this machine, and image sets are not downloaded by tokbench",
+            hint="follow the steps above, then run this command again",
+        )
+
+
+def _show_set(name: str, catalog: Catalog) -> bool:
+    """Print where an image set is, or how to get it; return whether it is here."""
+    from tokbench.cli.output import print_line, printable
+    from tokbench.images.places import base_of, how_to_get, is_here, is_url
+
+    card, folder = catalog.image_set(name)
+    if is_here(card, folder) is not False:
+        print_line(f"{name}\t{card.path if is_url(card.path) else base_of(card, folder) / card.path}")
+        return True
+    for line in how_to_get(card):
+        print_line(printable(line))
+    return False
 
 
 def _files(name: str, catalog: Catalog) -> tuple[WeightFile, ...]:
@@ -48,6 +75,11 @@ def _files(name: str, catalog: Catalog) -> tuple[WeightFile, ...]:
     every += [file for each in catalog.evaluators for file in catalog.evaluator(each).weights]
     found = tuple(file for file in every if file.name == name)
     if not found:
-        known = {*catalog.tokenizers, *catalog.evaluators, *(file.name for file in every)}
-        raise UnknownNameError("tokenizer, evaluator or weights", name, known)
+        known = {
+            *catalog.tokenizers,
+            *catalog.evaluators,
+            *catalog.image_sets,
+            *(file.name for file in every),
+        }
+        raise UnknownNameError("tokenizer, evaluator, weights or image set", name, known)
     return found[:1]

@@ -23,6 +23,9 @@ class Kind(StrEnum):
     protocols = "protocols"
 
 
+_PLACE = {True: "here", False: "not here", None: ""}
+
+
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="Only these; by default all.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -43,11 +46,14 @@ def list_(
     for name, rows in found.items():
         table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.add_column("name", no_wrap=True)
+        if name == Kind.datasets:
+            table.add_column("images", no_wrap=True)
         table.add_column("what")
         table.add_column("from", style="dim")
         for row in rows:
             what = f"broken: {row['broken']}" if row["broken"] else row["what"]
-            table.add_row(*(escape(printable(text)) for text in (row["name"], what, row["from"])))
+            place = [_PLACE[row["here"]]] if name == Kind.datasets else []
+            table.add_row(*(escape(printable(text)) for text in (row["name"], *place, what, row["from"])))
         screen.print(table)
 
 
@@ -66,7 +72,8 @@ def _rows(kind: Kind, catalog: Catalog) -> list[dict[str, Any]]:
         Kind.datasets: catalog.image_sets,
         Kind.evaluators: catalog.evaluators,
     }
-    return [_entry(entry) for entry in entries[kind].values()]
+    empty: dict[str, Any] = {"here": None} if kind is Kind.datasets else {}
+    return [empty | _entry(entry) for entry in entries[kind].values()]
 
 
 def _tokenizer(entry: TokenizerEntry) -> dict[str, Any]:
@@ -78,11 +85,13 @@ def _entry(entry: Entry[Any]) -> dict[str, Any]:
     """Describe a card by its title; a stranger's plugin stays unloaded, so only its origin is known."""
     from tokbench.errors import BrokenPluginError
     from tokbench.images.card import read_card_header
+    from tokbench.images.places import is_here
 
-    row = {"name": entry.name, "what": "", "from": entry.origin, "broken": ""}
+    row: dict[str, Any] = {"name": entry.name, "what": "", "from": entry.origin, "broken": ""}
     try:
         if entry.card is not None:
-            row["what"] = read_card_header(entry.card).title
+            card = read_card_header(entry.card)
+            row |= {"what": card.title, "here": is_here(card, entry.card.parent)}
         elif entry.origin.startswith("tokbench "):
             row["what"] = entry.load().title
     except BrokenPluginError as error:

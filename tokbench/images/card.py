@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Format = Literal["folder", "tar", "parquet"]
+Annotation = Literal[
+    "class-folders", "coco-instances", "funsd", "textocr", "tokbench-faces", "tokbench-words", "wflw-98"
+]
 
 _MAX_BYTES = 64 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -64,13 +67,20 @@ class Card:
         purpose: what the set is for.
         reader: layout of the storage.
         path: where the images lie: relative to the card, absolute, or an fsspec URL.
-        count: number of images.
+        count: number of images; 0 in a card with `fetch` whose number is not known, and then nothing is checked.
         citation: how to cite it.
         not_for: what it must not be used for.
         bias: known bias.
         digest: ``sha256:…`` over decoded pixels (`tokbench.images.decode.set_digest`); "" when not pinned.
         embedded: True when the images travel in the wheel beside the card.
         columns: for Parquet, the names of the ``image`` and ``id`` columns.
+        split: the part of the source that the set is ("validation"); "" when there is one only.
+        revision: commit, tag or version of the source the card speaks of; "" when not known.
+        fetch: for sets that do not travel with tokbench: how to get the images and how to lay them out. Where it is
+            given, relative paths start from `tokbench.images.places.data_folder`, not from the card.
+        license_step: what a person has to read and accept before the images may be downloaded.
+        annotations: ``format``, one of `Annotation`, and for all but ``class-folders`` the ``file`` (or folder) of
+            the truth, relative as `path` is (`tokbench.images.annotate`).
         items: the images, when the card lists them; a set of many pins `count` and `digest` only.
     """
 
@@ -89,6 +99,11 @@ class Card:
     digest: str = ""
     embedded: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
+    split: str = ""
+    revision: str = ""
+    fetch: str = ""
+    license_step: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
     items: tuple[Item, ...] = ()
 
 
@@ -157,7 +172,7 @@ def _take(
 ) -> dict[str, Any]:
     """Check names and types of a table's keys against the dataclass they fill."""
     wanted = {each.name: each for each in fields(kind) if each.name not in skip}
-    types = {"count": int, "embedded": bool, "columns": dict, "truth": dict}
+    types = {"count": int, "embedded": bool, "columns": dict, "annotations": dict, "truth": dict}
     for key, value in table.items():
         if key not in wanted:
             raise BrokenPluginError(
@@ -181,18 +196,44 @@ def _card(path: Path, table: Mapping[str, Any]) -> Card:
         raise _broken(path, "name", f"the file's stem `{path.stem}`, of letters, digits and . _ -", card.name)
     if card.reader not in get_args(Format):
         raise _broken(path, "reader", " or ".join(get_args(Format)), card.reader)
-    if card.count < 1:
-        raise _broken(path, "count", "at least 1", card.count)
+    if card.count < (0 if card.fetch else 1):
+        wanted = "at least 0" if card.fetch else "at least 1 (0, not known, needs `fetch`)"
+        raise _broken(path, "count", wanted, card.count)
     if card.digest and not _DIGEST.fullmatch(card.digest):
         raise _broken(path, "digest", "sha256: and 64 hex digits, or empty", card.digest)
     if card.embedded:
         _check_inside(path, "path", card.path)
+        if card.fetch or card.license_step:
+            raise _broken(path, "embedded", "false in a card with `fetch` or `license_step`", card.embedded)
+    if card.license_step and not card.fetch:
+        raise _broken(path, "fetch", "given beside `license_step`", card.fetch)
+    if card.annotations:
+        _check_annotations(path, card)
     for key, value in card.columns.items():
         if key not in _COLUMNS or not isinstance(value, str):
             raise _broken(
                 path, f"columns.{key}", f"the name of a column, for {' or '.join(sorted(_COLUMNS))}", value
             )
     return card
+
+
+def _check_annotations(path: Path, card: Card) -> None:
+    wanted = {"format"} if card.annotations.get("format") == "class-folders" else {"format", "file"}
+    if card.annotations.keys() != wanted or not all(
+        isinstance(value, str) and value for value in card.annotations.values()
+    ):
+        raise _broken(
+            path,
+            "annotations",
+            f"a table of strings with {' and '.join(sorted(wanted))}",
+            dict(card.annotations),
+        )
+    if card.annotations["format"] not in get_args(Annotation):
+        raise _broken(
+            path, "annotations.format", " or ".join(get_args(Annotation)), card.annotations["format"]
+        )
+    if "file" in card.annotations and "://" not in card.annotations["file"]:
+        _check_inside(path, "annotations.file", card.annotations["file"])
 
 
 def _item(path: Path, card: Card, table: Mapping[str, Any], where: str) -> Item:

@@ -9,9 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tokbench.errors import DataError, DigestError, EmptyImageSetError, ImageError
+from tokbench.images.annotate import annotate
 from tokbench.images.card import load_card
 from tokbench.images.folder import FolderReader, file_size, list_folder
 from tokbench.images.parquet import index_parquet
+from tokbench.images.places import base_of, is_url
+from tokbench.images.shards import index_shards
 from tokbench.images.storage import Location, Reader, is_image_name, locate
 from tokbench.images.tar import index_tar
 
@@ -114,25 +117,28 @@ def open_card(card: Card, base: Path) -> ImageSet:
 
     Args:
         card: the card.
-        base: the folder its relative path starts from.
+        base: the folder the card lies in; its relative paths start there, those of a card with `fetch` from
+            `tokbench.images.places.data_folder`.
 
     Raises:
-        DataError: the images are not where the card says, or cannot be read.
+        DataError: the images or their truth are not where the card says, or cannot be read.
         DigestError: there are more or fewer images than the card says.
         MissingPackageError: the storage needs a package that is not installed.
     """
+    base = base_of(card, base)
     try:
         place = locate(card.path, base)
     except DataError as error:
-        hint = "reinstall tokbench" if card.embedded else f"get the images from {card.source}"
-        raise DataError(f"image set `{card.name}`: {error.message}", hint=hint) from error
+        raise _absent(card, base, error) from error
     pinned = bool(card.digest) or (bool(card.items) and all(item.sha256 for item in card.items))
     if card.items and card.reader == "folder":
         listed = _listed(card, place, sizes=place.is_local or not pinned)
         return ImageSet(card.name, card.version, card.license, card.digest, listed, FolderReader(place))
     found, others, reader = _index(place, card.reader, card.columns, sizes=not pinned)
+    if card.annotations:
+        found = annotate(card, base, found)
     items = _matched(card, found) if card.items else _sorted(place, found, others)
-    if len(items) != card.count:
+    if card.count and len(items) != card.count:
         raise DigestError(
             f"image set `{card.name}`: the card says {card.count} images, {card.path} holds {len(items)}",
             hint="the images changed; evaluate them with --images under their own name",
@@ -140,8 +146,18 @@ def open_card(card: Card, base: Path) -> ImageSet:
     return ImageSet(card.name, card.version, card.license, card.digest, items, reader, len(others))
 
 
+def _absent(card: Card, base: Path, error: DataError) -> DataError:
+    if not card.fetch or is_url(card.path):
+        hint = "reinstall tokbench" if card.embedded else f"get the images from {card.source}"
+        return DataError(f"image set `{card.name}`: {error.message}", hint=hint)
+    return DataError(
+        f"image set `{card.name}` is not on this machine: nothing is at {base / card.path}",
+        hint=f"`tokbench fetch {card.name}` says how to get them; TOKBENCH_DATA chooses the folder of all sets",
+    )
+
+
 def _layout(place: Location) -> Format:
-    if place.is_folder():
+    if place.fs.isdir(place.path):
         return "folder"
     suffix = PurePosixPath(place.path).suffix.lower()
     if suffix == ".tar":
@@ -163,7 +179,7 @@ def _index(
         items, others = list_folder(place)
         return items, others, FolderReader(place)
     if layout == "tar":
-        return index_tar(place)
+        return index_shards(place) if place.fs.isdir(place.path) else index_tar(place)
     return index_parquet(place, columns, sizes=sizes)
 
 

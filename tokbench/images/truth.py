@@ -9,19 +9,20 @@ if TYPE_CHECKING:
 
     from tokbench.images.preprocess import Prepared
 
-_PLACED = ("words", "faces", "regions")
+_PLACED = ("words", "faces", "regions", "objects")
 
 
 def place_truth(truth: Mapping[str, Any], prepared: Prepared) -> dict[str, Any]:
     """Move boxes and points from the file's pixels to those of ``prepared.reference``.
 
     Args:
-        truth: what the card knows; under ``words``, ``faces`` and ``regions`` lie mappings with ``box``
-            (``[x0, y0, x1, y1]``), for faces ``points`` (``[[x, y], …]``) and for words the ``size`` of their font.
+        truth: what the card knows; under ``words``, ``faces``, ``regions`` and ``objects`` lie mappings with
+            ``box`` (``[x0, y0, x1, y1]``), for faces ``points`` (``[[x, y], …]``) and for words
+            the ``size`` of their font.
         prepared: the image after the protocol.
 
     Returns:
-        A copy; words, faces and regions that are not wholly inside the reference are left out.
+        A copy; words, faces, regions and objects that are not wholly inside the reference are left out.
     """
     height, width = prepared.reference.shape[:2]
     placed = dict(truth)
