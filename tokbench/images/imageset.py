@@ -157,7 +157,7 @@ def _absent(card: Card, base: Path, error: DataError) -> DataError:
 
 
 def _layout(place: Location) -> Format:
-    if place.fs.isdir(place.path):
+    if place.is_folder():
         return "folder"
     suffix = PurePosixPath(place.path).suffix.lower()
     if suffix == ".tar":
@@ -179,7 +179,7 @@ def _index(
         items, others = list_folder(place)
         return items, others, FolderReader(place)
     if layout == "tar":
-        return index_shards(place) if place.fs.isdir(place.path) else index_tar(place)
+        return index_shards(place) if place.is_folder() else index_tar(place)
     return index_parquet(place, columns, sizes=sizes)
 
 
