@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokbench.images.card import Card, Item
+    from tokbench.images.storage import Location
 
 _MAX_BYTES = 2 << 30
 
@@ -49,13 +50,11 @@ def annotate(card: Card, base: Path, items: Sequence[Item]) -> list[Item]:
     try:
         if kind == "funsd":
             return [
-                replace(item, truth={**item.truth, **read_funsd(_json(place.fs, path))})
+                replace(item, truth={**item.truth, **read_funsd(_json(place, path))})
                 for item in items
                 for path in [place.join(f"{PurePosixPath(item.file).stem}.json")]
             ]
-        content = (
-            _bytes(place.fs, place.path).decode("utf-8") if kind == "wflw-98" else _json(place.fs, place.path)
-        )
+        content = _bytes(place, place.path).decode("utf-8") if kind == "wflw-98" else _json(place, place.path)
         truths = LISTS[kind](content)
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror or error}") from error
@@ -68,15 +67,14 @@ def annotate(card: Card, base: Path, items: Sequence[Item]) -> list[Item]:
     return _joined(where, items, truths)
 
 
-def _bytes(fs: Any, path: str) -> bytes:
-    if fs.size(path) > _MAX_BYTES:
+def _bytes(place: Location, path: str) -> bytes:
+    if int(place.info(path).get("size") or 0) > _MAX_BYTES:
         raise ValueError(f"more than {_MAX_BYTES >> 30} GiB")
-    data: bytes = fs.cat_file(path)
-    return data
+    return place.read(path)
 
 
-def _json(fs: Any, path: str) -> Any:
-    return json.loads(_bytes(fs, path))
+def _json(place: Location, path: str) -> Any:
+    return json.loads(_bytes(place, path))
 
 
 def _joined(where: str, items: Sequence[Item], truths: Mapping[str, dict[str, Any]]) -> list[Item]:
