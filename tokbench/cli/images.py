@@ -1,14 +1,18 @@
-"""`tokbench images`: image sets of one's own, generated."""
+"""`tokbench images`: image sets of one's own, generated or from a folder of pictures."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tokbench.errors import UsageError
+from tokbench.errors import SetupError, UsageError
+
+if TYPE_CHECKING:
+    from tokbench.images.curate.build import Built
+    from tokbench.images.curate.words import Finder
 
 images = typer.Typer(help="Make image sets of your own.", no_args_is_help=True)
 
@@ -69,3 +73,64 @@ def synthesise(
     if wanted == "text":
         how += f" --script {script} --background {background}"
     print_line(str(write_pictures(out, wanted, pictures, how)[0]))
+
+
+@images.command("build")
+def build(
+    folder: Annotated[Path, typer.Argument(help="Folder of images, searched with its subfolders.")],
+    name: Annotated[str, typer.Option("--name", help="Of the set; the card is NAME.toml.")],
+    ocr: Annotated[bool, typer.Option("--ocr", help="Propose words, read by RapidOCR.")] = False,
+    faces: Annotated[bool, typer.Option("--faces", help="Propose faces; needs a detector.")] = False,
+    classes: Annotated[bool, typer.Option("--classes", help="The first subfolder is the class.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the card; by default beside the images.")
+    ] = None,
+    license_: Annotated[
+        str, typer.Option("--license", help="SPDX expression of the images.")
+    ] = "LicenseRef-unknown",
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check a folder of images, drop what is broken or there twice, propose truth, and write a card.
+
+    Evaluate the set with `tokbench run --images CARD`. Nothing in the folder is changed or deleted.
+    """
+    from tokbench.images.curate.build import build_set
+
+    if faces:
+        raise SetupError(
+            "no face detector travels with tokbench, so faces cannot be proposed",
+            hint="write truth.faces (identity, box, points) into the card by hand",
+        )
+    recogniser = _recogniser() if ocr else None
+    built = build_set(folder, name, out=out, classes=classes, recogniser=recogniser, license_=license_)
+    _show(built, ocr=ocr, as_json=json_)
+
+
+def _recogniser() -> Finder:
+    import torch
+
+    from tokbench.catalog import discover
+    from tokbench.loading import build_network
+
+    found: Finder = build_network(discover().evaluator("rapidocr"), device=torch.device("cpu"), overrides={})
+    return found
+
+
+def _show(built: Built, *, ocr: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from tokbench.cli.output import print_json, print_line, print_note, printable
+
+    words = {"kept": built.words, "dropped": dict(sorted(built.words_dropped.items()))} if ocr else None
+    if as_json:
+        about = {"card": str(built.path), "digest": built.card.digest, "images": built.card.count}
+        print_json(about | {"dropped": [asdict(each) for each in built.dropped], "words": words})
+        return
+    width = max((len(each.file) for each in built.dropped), default=0)
+    for each in built.dropped:
+        print_line(f"{printable(each.file):<{width}}  {each.why:<14}  {printable(each.detail)}")
+    print_note(f"{built.card.count} images kept, {len(built.dropped)} dropped; {built.card.digest}")
+    if words:
+        reasons = ", ".join(f"{count} {why}" for why, count in sorted(built.words_dropped.items()))
+        print_note(f"{built.words} words kept" + (f"; dropped: {reasons}" if reasons else ""))
+    print_line(str(built.path))

@@ -62,6 +62,8 @@ class RapidOcr:
         # Options given to a call stay for all later calls, so each mode has an engine of its own.
         self._words = RapidOCR(params=common | {"Global.use_det": False, "Global.use_preprocess_img": False})
         self._page = RapidOCR(params=common | {"Det.model_path": str(detection)})
+        self._finding = common | {"Det.model_path": str(detection), "Global.return_word_box": True}
+        self._finder: Any = None
 
     def read_words(self, crops: Sequence[Image]) -> list[str]:
         """Read words without looking for boxes; see `Recogniser`."""
@@ -71,6 +73,28 @@ class RapidOcr:
         """Find lines, leave out those read with a confidence below 0.5 (RapidOCR's default), and join them."""
         found: Any = self._page(_bgr(image))
         return "" if found.txts is None else in_reading_order(found.txts, found.boxes)
+
+    def find_words(self, image: Image) -> list[tuple[str, tuple[float, float, float, float]]]:
+        """Find lines as `read_page` does and cut them into words where the model sees a blank.
+
+        Args:
+            image: uint8 ``[h, w, 3]``, RGB.
+
+        Returns:
+            Each word with its box ``(x0, y0, x1, y1)`` in pixels, upright around the word; a box follows from where in
+            the line the model sees letters, so it may be some pixels off.
+        """
+        from rapidocr import RapidOCR
+
+        if self._finder is None:  # evaluation never asks where words are
+            self._finder = RapidOCR(params=self._finding)
+        found: Any = self._finder(_bgr(image))
+        words = []
+        for line in found.word_results if found.txts else ():
+            for text, _, corners in line:
+                xs, ys = zip(*((float(x), float(y)) for x, y in corners), strict=True)
+                words.append((str(text), (min(xs), min(ys), max(xs), max(ys))))
+        return words
 
 
 def _first(found: Any) -> str:
