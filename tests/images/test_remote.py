@@ -18,8 +18,9 @@ from tokbench.errors import DataError, ImageError, MissingPackageError, UsageErr
 from tokbench.images import blocks, remote
 from tokbench.images.ahead import ahead
 from tokbench.images.blocks import BlockCache, object_key, open_cache
+from tokbench.images.card import Card
 from tokbench.images.decode import decode, set_digest
-from tokbench.images.imageset import ImageSet, open_images
+from tokbench.images.imageset import ImageSet, open_card, open_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,6 +127,15 @@ def test_a_second_run_reads_from_the_cache_alone(sources: dict[str, str], web: A
         assert before > 0
         assert contents(open_images(sources[f"http {name}"])) == WANTED
         assert web.bodies() == before, name
+
+
+def test_shards_in_a_folder_are_cached_and_tried_again_too(web: Any, tmp_path: Path) -> None:
+    web.files["shards/0.tar"] = tar_bytes()
+    web.faults = [503]
+    card = Card("c", "1", "t", "CC0-1.0", "here", "p", "tar", f"{web.url}/shards", len(FILES))
+    for _ in range(2):
+        assert contents(open_card(card, tmp_path)) == WANTED
+        assert web.bodies() == 1
 
 
 def test_a_changed_object_is_read_again(web: Any) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tokbench.errors import DataError
-from tokbench.images.storage import Location
+from tokbench.images.remote import reach
 from tokbench.images.tar import TarReader, index_tar
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tokbench.errors import ImageError
     from tokbench.images.card import Item
+    from tokbench.images.storage import Location
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ def index_shards(place: Location) -> tuple[list[Item], list[str], ShardReader]:
         DataError: there is no shard, one is refused (`tokbench.images.tar.index_tar`), or a key is in two shards.
     """
     try:
-        found = sorted(path for path in place.fs.ls(place.path, detail=False) if path.endswith(".tar"))
+        listed = reach(partial(place.fs.ls, place.path, detail=False), place.path)
     except OSError as error:
         raise DataError(f"`{place.shown}` cannot be listed: {error.strerror or error}") from error
+    found = sorted(path for path in listed if path.endswith(".tar"))
     if not found:
         raise DataError(f"`{place.shown}` holds no .tar file", hint="put the shards themselves there")
     items: dict[str, Item] = {}
@@ -54,7 +57,7 @@ def index_shards(place: Location) -> tuple[list[Item], list[str], ShardReader]:
     readers: dict[str, TarReader] = {}
     for path in found:
         name = path.rpartition("/")[2]
-        inner, left, readers[name] = index_tar(Location(place.fs, path, f"{place.shown}/{name}"))
+        inner, left, readers[name] = index_tar(replace(place, path=path, shown=f"{place.shown}/{name}"))
         others += [f"{name}/{member}" for member in left]
         for item in inner:
             if item.id in items:
