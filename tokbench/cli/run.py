@@ -22,7 +22,9 @@ def run(
     ] = None,
     images: Annotated[
         list[str] | None,
-        typer.Option("--images", help="Folder, tar or Parquet of your own images, or a URL. Repeatable."),
+        typer.Option(
+            "--images", help="Folder, tar, Parquet or card (.toml) of your own, or a URL. Repeatable."
+        ),
     ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option("--dataset", "-d", help="Image set by name. Repeatable.")
