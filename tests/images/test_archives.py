@@ -45,20 +45,6 @@ def test_the_index_of_a_tar_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
         open_images(str(tmp_path / "51.tar"))
 
 
-def test_the_headers_of_a_tar_are_not_kept(tmp_path: Path) -> None:
-    import tracemalloc
-
-    with tarfile.open(tmp_path / "x.tar", "w") as archive:
-        for number in range(3000):
-            archive.addfile(tarfile.TarInfo(f"{number}.png"))
-    tracemalloc.start()
-    images = open_images(str(tmp_path / "x.tar"))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert len(images.items) == 3000
-    assert peak / 3000 < 1500  # bytes a member; 2,400 when tarfile keeps its headers
-
-
 def test_parquet_rows_that_claim_too_much_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

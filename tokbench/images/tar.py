@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _TRUTH_SUFFIXES = (".txt", ".cls", ".json")
 _MAX_TRUTH_BYTES = 16 << 20
 _MAX_MEMBERS = 500_000
-"""Half a kilobyte of header each: what an index in memory may hold, and more than sets put into one archive."""
+"""Two kilobytes each while indexing, so a gigabyte at most; more than sets put into one archive."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,8 @@ def index_tar(place: Location) -> tuple[list[Item], list[str], TarReader]:
 
 def _offsets(place: Location, archive: Any) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
-    count = 0
-    with tarfile.open(fileobj=archive, mode="r:") as opened:
-        tar: Any = opened  # `members` is not in its stubs
-        while member := tar.next():
-            tar.members.clear()  # it keeps every header it has seen
-            count += 1
+    with tarfile.open(fileobj=archive, mode="r:") as tar:
+        for count, member in enumerate(tar, 1):
             if count > _MAX_MEMBERS:
                 raise _refused(place, member, f"the archive has more than {_MAX_MEMBERS:,} members")
             name = member.name.removeprefix("./")
