@@ -20,8 +20,6 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "fit_codebooks.py"
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    if not SCRIPT.is_file():
-        pytest.skip("scripts/ does not travel in the wheel")
     spec = importlib.util.spec_from_file_location("fit_codebooks", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
