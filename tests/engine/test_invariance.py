@@ -127,8 +127,13 @@ def test_a_killed_run_goes_on_where_it_was(undisturbed: Results, images: Path, t
     assert {path: path.stat().st_mtime_ns for path in survivors} == survivors
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_says_how_to_go_on(images: Path, tmp_path: Path, workers: str) -> None:
+@pytest.mark.parametrize(
+    ("workers", "signal_", "code"),
+    [("1", signal.SIGINT, 130), ("2", signal.SIGINT, 130), ("1", signal.SIGTERM, 143)],
+)
+def test_a_signal_stops_between_batches_and_says_how_to_go_on(
+    images: Path, tmp_path: Path, workers: str, signal_: signal.Signals, code: int
+) -> None:
     out = tmp_path / "interrupted"
     words = command(images, out)
     words[words.index("--workers") + 1] = workers
@@ -140,10 +145,14 @@ def test_ctrl_c_says_how_to_go_on(images: Path, tmp_path: Path, workers: str) ->
             assert run.poll() is None, "the run ended before it could be interrupted"
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        os.killpg(run.pid, signal.SIGINT)
+        # As a terminal does it: Ctrl-C reaches the workers too.
+        (os.killpg if signal_ == signal.SIGINT else os.kill)(run.pid, signal_)
         _, errors = run.communicate(timeout=60)
-    assert run.returncode == 130
-    assert errors == "interrupted: finished shards are kept; run the same command again to go on\n"
+    assert (run.returncode, errors) == (
+        code,
+        "stopping once the batch in hand is done; press again to stop at once\n"
+        "interrupted: finished shards are kept; run the same command again to go on\n",
+    )
     assert not list(out.rglob("summary*.json"))
 
 

@@ -66,6 +66,7 @@ def run(
     Without options: the embedded tokenizers on the embedded image sets. The same command continues after an interrupt.
     """
     from tokbench.catalog import discover
+    from tokbench.cli.interrupts import interrupts
     from tokbench.cli.options import go_offline, parse_shard, parse_weights
     from tokbench.cli.output import print_json, print_note
     from tokbench.cli.progress import progress
@@ -78,34 +79,44 @@ def run(
     if offline:
         go_offline(images or [])
     catalog = discover()
-    try:
-        with progress(quiet=json_) as (on_start, on_images):
-            results = evaluate(
-                tokenizer or list(chosen.tokenizers),
-                [*(images or []), *(dataset or [])] or list(chosen.datasets),
-                task or list(chosen.tasks),
-                out=out,
-                protocol=protocol,
-                limit=limit,
-                batch_size=batch_size,
-                workers=workers or default_workers(device),
-                shard=parse_shard(shard),
-                device=device,
-                dtype=dtype,
-                seed=seed,
-                weights=parse_weights(weights),
-                catalog=catalog,
-                on_start=on_start,
-                on_images=on_images,
-            )
-    except KeyboardInterrupt:
-        print_note("interrupted: finished shards are kept; run the same command again to go on")
-        raise typer.Exit(130) from None
-    except UnfinishedError as error:
-        if shard is None:
-            raise
-        print_note(f"part {shard} is done. {error.hint}")
-        return
+    with interrupts() as noted:
+        try:
+            with progress(quiet=json_) as (start, step):
+
+                def on_start(done: int, total: int) -> None:
+                    noted.check()
+                    start(done, total)
+
+                def on_images(count: int) -> None:
+                    step(count)
+                    noted.check()
+
+                results = evaluate(
+                    tokenizer or list(chosen.tokenizers),
+                    [*(images or []), *(dataset or [])] or list(chosen.datasets),
+                    task or list(chosen.tasks),
+                    out=out,
+                    protocol=protocol,
+                    limit=limit,
+                    batch_size=batch_size,
+                    workers=workers or default_workers(device),
+                    shard=parse_shard(shard),
+                    device=device,
+                    dtype=dtype,
+                    seed=seed,
+                    weights=parse_weights(weights),
+                    catalog=catalog,
+                    on_start=on_start,
+                    on_images=on_images,
+                )
+        except KeyboardInterrupt:
+            print_note("interrupted: finished shards are kept; run the same command again to go on")
+            raise typer.Exit(noted.exit_code) from None
+        except UnfinishedError as error:
+            if shard is None:
+                raise
+            print_note(f"part {shard} is done. {error.hint}")
+            return
     if json_:
         print_json(results.summary())
     else:
