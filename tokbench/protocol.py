@@ -15,7 +15,14 @@ from typing import Literal
 from tokbench.errors import UnknownNameError, UsageError
 
 Fit = Literal[
-    "adm-crop", "bicubic-crop", "tensor-crop", "bilinear-noaa-crop", "lanczos-crop", "native-pad", "fit-pad"
+    "adm-crop",
+    "bicubic-crop",
+    "tensor-crop",
+    "bilinear-noaa-crop",
+    "lanczos-crop",
+    "centre-crop",
+    "native-pad",
+    "fit-pad",
 ]
 
 
@@ -36,6 +43,7 @@ class EvalProtocol:
             ``bilinear-noaa-crop``: short side to the target with OpenCV's bilinear, which does not antialias, crop the
             centre (albumentations ``SmallestMaxSize`` and ``CenterCrop``; SEED-Voken, WeTok).
             ``lanczos-crop``: cover the square with Lanczos, crop the centre (VTBench).
+            ``centre-crop``: no resize, crop the centre; smaller images are refused (figures on Kodak crops).
             ``native-pad``: no resize; right and bottom are padded by edge replication to the tokenizer's stride, and
             the padding is cut off again before comparing.
             ``fit-pad``: fit into a square with Lanczos, paste centred on black; afterwards cut out, resize back with
@@ -62,6 +70,7 @@ class EvalProtocol:
 _FAMILIES: dict[str, Fit] = {
     "adm": "adm-crop",
     "bicubic": "bicubic-crop",
+    "crop": "centre-crop",
     "lightningdit": "tensor-crop",
     "seed": "bilinear-noaa-crop",
     "tokbench": "fit-pad",

@@ -34,6 +34,9 @@ PINNED_IDS = {
     "bicubic-256": "2df2e1aaf857c177",
     "bicubic-512": "e4151e210a17ca90",
     "bicubic-1024": "6e43acd71748a75e",
+    "crop-256": "f78e593c82ccc627",
+    "crop-512": "9fa0e8cce8f64494",
+    "crop-1024": "e1cc37519e232181",
     "lightningdit-256": "f2e20327f3b7d30d",
     "lightningdit-512": "7468d24002ce37ff",
     "lightningdit-1024": "cc1e05375fc3ccf8",
@@ -116,7 +119,7 @@ def test_fit_pad_never_overshoots_its_square() -> None:
     assert got.box[2] - got.box[0] == side
 
 
-@pytest.mark.parametrize("name", ["adm-256", "bicubic-256", "tokbench-256"])
+@pytest.mark.parametrize("name", ["adm-256", "bicubic-256", "crop-256", "tokbench-256"])
 def test_an_image_of_the_target_size_passes_unchanged(name: str) -> None:
     pixels = noise(256, 256)
     got = prepare(pixels, get_protocol(name))
@@ -147,6 +150,15 @@ def test_pad_repeats_the_last_row_and_column() -> None:
     assert (padded[:3, 5:] == pixels[:, 4:5]).all()
     assert (padded[3] == padded[2]).all()
     assert pad(pixels, 1) is pixels
+
+
+def test_the_centre_crop_resizes_nothing_and_refuses_smaller_images() -> None:
+    pixels = noise(301, 257)
+    got = prepare(pixels, get_protocol("crop-256"))
+    assert np.array_equal(got.reference, pixels[0:256, 22:278])
+    assert (got.placement.scale_x, got.placement.left, got.placement.top) == (1.0, 22, 0)
+    with pytest.raises(ImageError, match=r"small\.png: 256×255 is smaller than the crop of 256×256"):
+        prepare(noise(256, 255), get_protocol("crop-256"), "small.png")
 
 
 @pytest.mark.parametrize("name", ["adm-256", "bicubic-256"])

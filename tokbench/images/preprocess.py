@@ -63,7 +63,8 @@ def prepare(pixels: Pixels, protocol: EvalProtocol, name: str = "image") -> Prep
         name: the image's name, for the error.
 
     Raises:
-        ImageError: the image is so elongated that resizing it would exceed `MAX_RESIZED_PIXELS`.
+        ImageError: the image is so elongated that resizing it would exceed `MAX_RESIZED_PIXELS`, or smaller than
+            a crop that does not resize.
     """
     if protocol.fit == "fit-pad":
         return _fit_pad(pixels, _side(protocol))
@@ -191,12 +192,25 @@ def _lanczos_crop(pixels: Pixels, side: int, name: str) -> tuple[Pixels, Placeme
     return _window(covered, side, x, y), _placement(pixels, resized, x, y)
 
 
+def _centre_crop(pixels: Pixels, side: int, name: str) -> tuple[Pixels, Placement]:
+    """Crop the centre as it is."""
+    height, width = pixels.shape[:2]
+    if min(width, height) < side:
+        raise ImageError(
+            f"{name}: {width}×{height} is smaller than the crop of {side}×{side}",
+            hint="use a protocol that resizes, e.g. `adm-256`",
+        )
+    x, y = (width - side) // 2, (height - side) // 2
+    return _window(pixels, side, x, y), _placement(pixels, (width, height), x, y)
+
+
 _CROPS = {
     "adm-crop": _adm_crop,
     "bicubic-crop": _bicubic_crop,
     "tensor-crop": _tensor_crop,
     "bilinear-noaa-crop": _opencv_crop,
     "lanczos-crop": _lanczos_crop,
+    "centre-crop": _centre_crop,
 }
 
 
