@@ -25,6 +25,8 @@ BASE = {
     "fetch",
     "suite",
     "views",
+    "pretrained",
+    "golden",
 }
 MAY_IMPORT = {
     "images": BASE,

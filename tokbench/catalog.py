@@ -41,6 +41,7 @@ class TokenizerEntry:
         variant: spec and weights from the header; None when broken.
         module: importable module name when an installed distribution provides it, else "".
         broken: why it cannot be used, or "".
+        families: names of the architectures that its adapter builds (see `tokbench.golden`).
     """
 
     name: str
@@ -49,6 +50,7 @@ class TokenizerEntry:
     variant: Variant | None
     module: str = ""
     broken: str = ""
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,20 @@ class Catalog:
         if entry.broken:
             raise BrokenPluginError(f"tokenizer `{name}` ({entry.origin}) is broken: {entry.broken}")
         return entry
+
+    def family(self, name: str) -> TokenizerEntry:
+        """Look up a tokenizer whose adapter builds an architecture; ``-`` and ``_`` are the same.
+
+        Raises:
+            UnknownNameError: no adapter names this family in its header.
+        """
+        known = {
+            family.replace("-", "_"): entry
+            for entry in self.tokenizers.values()
+            if not entry.broken
+            for family in entry.families
+        }
+        return _find("family", name.replace("-", "_"), known)
 
     def task(self, name: str) -> Task:
         """Load a task by name.
@@ -210,12 +226,12 @@ def _installed_tokenizers() -> Iterator[TokenizerEntry]:
 
 def _entries(path: Path, origin: str, module: str, fallback: str) -> Iterator[TokenizerEntry]:
     try:
-        variants = read_header(path).variants
+        header = read_header(path)
     except BrokenPluginError as error:
         yield TokenizerEntry(fallback, origin, path, None, module, error.message)
         return
-    for variant in variants:
-        yield TokenizerEntry(variant.spec.name, origin, path, variant, module)
+    for variant in header.variants:
+        yield TokenizerEntry(variant.spec.name, origin, path, variant, module, families=header.families)
 
 
 def _unique(entries: Iterable[TokenizerEntry]) -> dict[str, TokenizerEntry]:

@@ -33,10 +33,17 @@ class Variant:
 
 @dataclass(frozen=True)
 class Header:
-    """What an adapter file says of itself: the packages it needs and the tokenizers it offers."""
+    """What an adapter file says of itself.
+
+    Attributes:
+        dependencies: the packages it needs, as requirement strings.
+        variants: the tokenizers it offers.
+        families: names under which golden cases of its architecture are filed (`tokbench.golden`).
+    """
 
     dependencies: tuple[str, ...]
     variants: tuple[Variant, ...]
+    families: tuple[str, ...] = ()
 
 
 def read_header(path: Path) -> Header:
@@ -76,7 +83,7 @@ def _header(toml: dict[str, Any], origin: str) -> Header:
         raise BrokenPluginError(
             f"adapter `{origin}`: header lists no tokenizer", hint="add a [[tool.tokbench.tokenizers]] table"
         )
-    defaults = {key: value for key, value in table.items() if key not in {"tokenizers", "family"}}
+    defaults = {key: value for key, value in table.items() if key not in {"tokenizers", "family", "families"}}
     variants = []
     for entry in table["tokenizers"]:
         if not isinstance(entry, dict):
@@ -88,7 +95,10 @@ def _header(toml: dict[str, Any], origin: str) -> Header:
     dependencies = toml.get("dependencies", [])
     if not isinstance(dependencies, list) or not all(isinstance(item, str) for item in dependencies):
         raise BrokenPluginError(f"adapter `{origin}`: `dependencies` must be a list of strings")
-    return Header(tuple(dependencies), tuple(variants))
+    families = table.get("families", [table["family"]] if "family" in table else [])
+    if not _fits(families, "tuple[str, ...]"):
+        raise BrokenPluginError(f"adapter `{origin}`: `families` must be a list of strings")
+    return Header(tuple(dependencies), tuple(variants), tuple(families))
 
 
 def _variant(entry: dict[str, Any], origin: str) -> Variant:

@@ -8,7 +8,15 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokbench.errors import AdapterError, ContractError, EvaluatorError, MissingPackageError, TokbenchError
+from tokbench.errors import (
+    AdapterError,
+    ContractError,
+    EvaluatorError,
+    MissingPackageError,
+    SetupError,
+    TokbenchError,
+)
+from tokbench.pretrained import load, published, with_random_weights
 from tokbench.shipped import shipped
 from tokbench.weights import WeightFile, digest, resolve
 
@@ -63,7 +71,12 @@ def fingerprint(
 
 
 def build_tokenizer(
-    entry: TokenizerEntry, *, device: torch.device, dtype: torch.dtype, overrides: Mapping[str, Path]
+    entry: TokenizerEntry,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    overrides: Mapping[str, Path],
+    random_weights: bool = False,
 ) -> Tokenizer:
     """Import the adapter and build one of its tokenizers.
 
@@ -72,6 +85,7 @@ def build_tokenizer(
         device: where it shall run.
         dtype: the type its weights shall have.
         overrides: ``--weights NAME=PATH``.
+        random_weights: build the architecture at full size with seeded random weights instead of the published ones.
 
     Raises:
         WeightsMissingError: a weights file is absent.
@@ -82,10 +96,22 @@ def build_tokenizer(
     from tokbench.tokenizer import Tokenizer
 
     assert entry.variant is not None
-    paths = weight_paths(entry.variant.weights, overrides)
+    spec, files = entry.variant.spec, entry.variant.weights
+    paths = {} if random_weights else weight_paths(files, overrides)
     try:
-        module = _module(entry)
-        tokenizer = module.build(entry.variant.spec, device=device, dtype=dtype, weights=paths)
+        module = adapter_module(entry)
+        adapter = published(module)
+        if adapter is None:
+            if random_weights:
+                raise SetupError(
+                    f"tokenizer `{entry.name}` has no architecture to fill with random weights",
+                    hint="its adapter builds for itself: check it with its weights",
+                )
+            tokenizer = module.build(spec, device=device, dtype=dtype, weights=paths)
+        elif random_weights:
+            tokenizer = with_random_weights(adapter, spec, device=device, dtype=dtype)
+        else:
+            tokenizer = load(adapter, spec, files, paths, device=device, dtype=dtype)
     except TokbenchError:
         raise
     except ModuleNotFoundError as error:
@@ -142,7 +168,8 @@ def require_packages(evaluator: Evaluator) -> None:
             )
 
 
-def _module(entry: TokenizerEntry) -> ModuleType:
+def adapter_module(entry: TokenizerEntry) -> ModuleType:
+    """Import an adapter, from its distribution or its file; whatever its code raises passes through."""
     if entry.module:
         return importlib.import_module(entry.module)
     name = f"tokbench_adapter_{entry.path.stem}_{digest(entry.path)[:8]}"

@@ -29,6 +29,9 @@ class WeightFile:
         sha256: hex digest of the file, or "" where the publisher states none.
         size: bytes, or 0 when unknown.
         license: SPDX expression.
+        inside: key of the checkpoint under which its tensors lie, e.g. ``state_dict``; dots go deeper.
+        select: only tensors whose names start like this are taken, and the start is cut off, e.g. ``module.``.
+        prefix: put before each name, for networks whose parts come in files of their own, e.g. ``encoder.``.
     """
 
     name: str
@@ -36,6 +39,9 @@ class WeightFile:
     sha256: str = ""
     size: int = 0
     license: str = ""
+    inside: str = ""
+    select: str = ""
+    prefix: str = ""
 
     @property
     def scheme(self) -> str:
@@ -160,17 +166,43 @@ def _refuse_escape(file: WeightFile, inside: PurePosixPath) -> None:
         )
 
 
-def load_state_dict(path: Path) -> dict[str, Tensor]:
+def load_tensors(file: WeightFile, path: Path) -> dict[str, Tensor]:
+    """Load the tensors that a declared weights file stands for, under the names its declaration asks for.
+
+    Args:
+        file: the declaration; ``inside``, ``select`` and ``prefix`` say what to take. A file that a user gives instead
+            of the published one may hold the tensors at its top already.
+        path: where it lies.
+
+    Raises:
+        SetupError: as `load_state_dict`, or nothing in it starts with ``select``.
+    """
+    tensors = load_state_dict(path, inside=file.inside)
+    chosen = {
+        name.removeprefix(file.select): value
+        for name, value in tensors.items()
+        if name.startswith(file.select)
+    }
+    if not chosen:
+        raise SetupError(
+            f"weights of {file.name} at {path}: no tensor name starts with `{file.select}`",
+            hint=f"the file holds {', '.join(list(tensors)[:3])}, …; is it the right one?",
+        )
+    return {file.prefix + name: value for name, value in chosen.items()}
+
+
+def load_state_dict(path: Path, *, inside: str = "") -> dict[str, Tensor]:
     """Load named tensors to the CPU; nothing in the file is executed.
 
     Args:
-        path: a safetensors file (by suffix or first bytes), else a PyTorch checkpoint of tensors only.
+        path: a safetensors file (by suffix or first bytes), else a PyTorch checkpoint of plain values.
+        inside: dotted key of the mapping that holds the tensors; passed over when the top holds nothing but tensors.
 
     Returns:
         The tensors by name.
 
     Raises:
-        SetupError: unreadable, damaged, or a pickle that holds anything but tensors.
+        SetupError: unreadable, damaged, a pickle that holds anything but plain values, or no tensors there.
     """
     import torch
 
@@ -193,14 +225,25 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise SetupError(f"weights {path} cannot be read: {error}", hint="fetch the file again") from error
-    if not isinstance(loaded, Mapping) or not all(
-        isinstance(value, torch.Tensor) for value in loaded.values()
-    ):
+    for key in inside.split(".") if inside and not _all_tensors(loaded) else ():
+        if not isinstance(loaded, Mapping) or key not in loaded:
+            raise SetupError(
+                f"weights {path} refused: nothing under `{inside}`",
+                hint=f"it holds {', '.join(map(str, list(loaded)[:5])) if isinstance(loaded, Mapping) else loaded!r}",
+            )
+        loaded = loaded[key]
+    if not _all_tensors(loaded):
         raise SetupError(
             f"weights {path} refused: wanted a mapping of names to tensors, got {type(loaded).__name__}",
             hint="save only the state dict, best as safetensors",
         )
     return {str(name): value for name, value in loaded.items()}
+
+
+def _all_tensors(value: object) -> bool:
+    import torch
+
+    return isinstance(value, Mapping) and all(isinstance(each, torch.Tensor) for each in value.values())
 
 
 def _is_safetensors(path: Path) -> bool:

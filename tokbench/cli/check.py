@@ -1,16 +1,19 @@
-"""`tokbench check`: the conformance kit on any adapter."""
+"""`tokbench check`: the conformance kit on any adapter, golden cases, and published parameter names."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from tokbench.catalog import Catalog
     from tokbench.testing import Report
+
+_FAILED = 5
 
 
 def check(
@@ -21,6 +24,21 @@ def check(
     all_: Annotated[
         bool, typer.Option("--all", help="Every tokenizer whose requirements are installed.")
     ] = False,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="The full architecture with seeded random weights.")
+    ] = False,
+    golden: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--golden", metavar="DIR", help="Run a golden case FAMILY/CASE. Prints JSON. Repeatable."
+        ),
+    ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--keys", metavar="FILE", help="Compare a tokenizer's parameter names and shapes. Prints JSON."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "cpu",
     dtype: Annotated[str, typer.Option("--dtype", help="float32, float16 or bfloat16.")] = "float32",
     weights: Annotated[
@@ -28,7 +46,10 @@ def check(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Run the contract on tokenizers: shape, dtype, range, NaN, determinism, batches, bytes, capabilities."""
+    """Run the contract on tokenizers: shape, dtype, range, NaN, determinism, batches, bytes, capabilities.
+
+    With --all, a tokenizer whose weights are not here is checked with random ones.
+    """
     from tokbench.catalog import discover
     from tokbench.cli.options import parse_weights
     from tokbench.cli.output import print_json
@@ -36,43 +57,130 @@ def check(
 
     catalog = discover()
     names = [*(tokenizers or []), *(tokenizer or [])]
+    if golden:
+        _golden(golden, catalog)
+        return
+    if keys is not None:
+        if len(names) != 1:
+            raise UsageError("--keys compares one tokenizer", hint="tokbench check --keys FILE NAME")
+        _keys(keys, names[0], catalog)
+        return
     if all_:
         names += [name for name, entry in catalog.tokenizers.items() if not entry.broken]
     if not names:
         raise UsageError("nothing to check", hint="name tokenizers, or give --all")
-    overrides = parse_weights(weights)
-    reports = [_check(name, catalog, device, dtype, overrides, skip=all_) for name in dict.fromkeys(names)]
-    if json_:
-        print_json({"tokenizers": [_plain(name, report) for name, report in reports]})
-    else:
-        for name, report in reports:
+    checker = _Checker(catalog, device, dtype, parse_weights(weights), random_weights, skip=all_)
+    failed = False
+    printed = []
+    for name in dict.fromkeys(names):
+        report = checker.check(name)
+        failed |= not isinstance(report, str) and not report.passed
+        if json_:
+            printed.append(_plain(name, report))
+        else:
             _show(name, report)
-    if not all(isinstance(report, str) or report.passed for _, report in reports):
-        raise typer.Exit(5)
+    if json_:
+        print_json({"tokenizers": printed})
+    if failed:
+        raise typer.Exit(_FAILED)
 
 
-def _check(
-    name: str, catalog: Any, device: str, dtype: str, overrides: Mapping[str, Path], *, skip: bool
-) -> tuple[str, Report | str]:
-    """Return a report, or under ``--all`` the reason why a tokenizer cannot be built here."""
-    import torch
+class _Checker:
+    """Builds and checks one tokenizer after the other, so that only one is in memory."""
 
-    from tokbench.engine.loop import resolve_device
-    from tokbench.errors import SetupError, UsageError
-    from tokbench.loading import build_tokenizer
-    from tokbench.testing import check_tokenizer
+    def __init__(
+        self,
+        catalog: Catalog,
+        device: str,
+        dtype: str,
+        overrides: Mapping[str, Path],
+        random_weights: bool,
+        *,
+        skip: bool,
+    ) -> None:
+        import torch
 
-    kind = getattr(torch, dtype, None)
-    if not isinstance(kind, torch.dtype):
-        raise UsageError(f"dtype `{dtype}` is not one of float32, float16, bfloat16")
-    where = resolve_device(device)
-    try:
-        built = build_tokenizer(catalog.tokenizer(name), device=where, dtype=kind, overrides=overrides)
-    except SetupError as error:
-        if not skip:
-            raise
-        return name, str(error)
-    return name, check_tokenizer(built, device=where)
+        from tokbench.engine.loop import resolve_device
+        from tokbench.errors import UsageError
+
+        kind = getattr(torch, dtype, None)
+        if not isinstance(kind, torch.dtype):
+            raise UsageError(f"dtype `{dtype}` is not one of float32, float16, bfloat16")
+        self._catalog = catalog
+        self._dtype = kind
+        self._device = resolve_device(device)
+        self._overrides = overrides
+        self._random = random_weights
+        self._skip = skip
+
+    def check(self, name: str) -> Report | str:
+        """Return a report, or under ``--all`` the reason why a tokenizer cannot be built here."""
+        from tokbench.errors import SetupError, WeightsMissingError
+
+        try:
+            try:
+                return self._report(name, random_weights=self._random)
+            except WeightsMissingError:
+                if not self._skip:
+                    raise
+                return self._report(name, random_weights=True)
+        except SetupError as error:
+            if not self._skip:
+                raise
+            return str(error)
+
+    def _report(self, name: str, *, random_weights: bool) -> Report:
+        from tokbench.loading import build_tokenizer
+        from tokbench.testing import check_tokenizer
+
+        built = build_tokenizer(
+            self._catalog.tokenizer(name),
+            device=self._device,
+            dtype=self._dtype,
+            overrides=self._overrides,
+            random_weights=random_weights,
+        )
+        return check_tokenizer(built, device=self._device, trained=not random_weights)
+
+
+def _golden(folders: list[Path], catalog: Catalog) -> None:
+    """Print the report of each case; several make a list."""
+    from tokbench.cli.output import print_json
+    from tokbench.errors import SetupError
+    from tokbench.golden import run_golden
+    from tokbench.loading import adapter_module
+    from tokbench.pretrained import published
+
+    reports = []
+    for folder in folders:
+        entry = catalog.family(folder.resolve().parent.name)
+        adapter = published(adapter_module(entry))
+        if adapter is None:
+            raise SetupError(f"{entry.origin} names the family but defines no architecture() and wrap()")
+        reports.append(run_golden(adapter, folder))
+    plain = [report.to_json() for report in reports]
+    print_json(plain[0] if len(plain) == 1 else {"cases": plain})
+    if not all(report.passed for report in reports):
+        raise typer.Exit(_FAILED)
+
+
+def _keys(path: Path, name: str, catalog: Catalog) -> None:
+    from tokbench.cli.output import print_json
+    from tokbench.errors import SetupError
+    from tokbench.loading import adapter_module
+    from tokbench.pretrained import compare_keys, published, read_keys
+
+    entry = catalog.tokenizer(name)
+    adapter = published(adapter_module(entry))
+    if adapter is None or entry.variant is None:
+        raise SetupError(
+            f"tokenizer `{name}` has no architecture to compare",
+            hint="adapters with architecture() and wrap() have one",
+        )
+    report = compare_keys(adapter, entry.variant.spec, read_keys(path))
+    print_json({"tokenizer": name, "file": path.name, **report.to_json()})
+    if not report.equal:
+        raise typer.Exit(_FAILED)
 
 
 def _show(name: str, report: Report | str) -> None:
@@ -81,7 +189,9 @@ def _show(name: str, report: Report | str) -> None:
     if isinstance(report, str):
         print_line(f"{name}: skipped: {printable(report.splitlines()[0])}")
         return
-    print_line(f"{name}: {'passed' if report.passed else 'FAILED'}")
+    print_line(
+        f"{name}: {'passed' if report.passed else 'FAILED'}{'' if report.trained else ' (random weights)'}"
+    )
     for each in report.checks:
         print_line(f"  {'ok  ' if each.passed else 'FAIL'} {each.name}: {printable(each.detail)}")
         if each.trace:
@@ -92,4 +202,10 @@ def _plain(name: str, report: Report | str) -> dict[str, Any]:
     if isinstance(report, str):
         return {"tokenizer": name, "passed": None, "skipped": report, "checks": []}
     checks = [{"name": each.name, "passed": each.passed, "detail": each.detail} for each in report.checks]
-    return {"tokenizer": name, "passed": report.passed, "skipped": "", "checks": checks}
+    return {
+        "tokenizer": name,
+        "passed": report.passed,
+        "skipped": "",
+        "random_weights": not report.trained,
+        "checks": checks,
+    }

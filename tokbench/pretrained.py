@@ -1,0 +1,204 @@
+"""Published tokenizers: an adapter gives the architecture, the names of its weights and the wrapping; the rest is here.
+
+Instead of `build`, an adapter module may define
+
+- ``architecture(spec) -> torch.nn.Module``: the network with its default initialisation; it must also build under
+  ``torch.device("meta")``, where nothing is allocated. ``spec.options["config"]`` holds the authors' own settings
+  under their own names;
+- ``convert(state, spec) -> state`` (optional): the published names and shapes turned into those of the network,
+  by renaming, reshaping and dropping alone, so that it works on the meta device too;
+- ``wrap(spec, network) -> Tokenizer``: the network, on its device and in evaluation mode, as a tokenizer;
+- ``golden(spec, network, inputs) -> outputs`` (optional): see `tokbench.golden`.
+
+From these follow loading, `tokbench check --random-weights`, `--keys` and `--golden`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from tokbench.errors import DataError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    import torch
+    from torch import Tensor
+
+    from tokbench.tokenizer import Tokenizer, TokenSpec
+    from tokbench.weights import WeightFile
+
+_SHOWN = 4
+
+
+class Published(Protocol):
+    """What the adapter module of a published tokenizer defines."""
+
+    def architecture(self, spec: TokenSpec) -> torch.nn.Module:
+        """Build the network."""
+        ...
+
+    def wrap(self, spec: TokenSpec, network: torch.nn.Module) -> Tokenizer:
+        """Make a tokenizer of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeyReport:
+    """Published parameter names and shapes against those of an architecture.
+
+    Attributes:
+        published: number of tensors that the publisher lists.
+        parameters: numbers in the architecture, buffers aside.
+        missing: names that the architecture has and the publisher's list does not give.
+        unexpected: names that come out of the list and the architecture lacks.
+        reshaped: ``name: got, wanted`` where the shapes differ.
+    """
+
+    published: int
+    parameters: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether names and shapes agree exactly."""
+        return not (self.missing or self.unexpected or self.reshaped)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values, `equal` included."""
+        return {"equal": self.equal, **asdict(self)}
+
+
+def published(module: ModuleType) -> Published | None:
+    """Return the module as a published tokenizer's adapter, or None when it builds for itself."""
+    whole = all(callable(getattr(module, name, None)) for name in ("architecture", "wrap"))
+    return cast("Published", module) if whole else None
+
+
+def load(
+    adapter: Published,
+    spec: TokenSpec,
+    files: Sequence[WeightFile],
+    paths: Mapping[str, Path],
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tokenizer:
+    """Build a tokenizer with its published weights.
+
+    Args:
+        adapter: the adapter module.
+        spec: the variant.
+        files: its weights as declared.
+        paths: where they lie, by name.
+        device: where it shall run.
+        dtype: the floating type of its weights.
+
+    Raises:
+        SetupError: a file cannot be read, or its names and shapes are not those of the architecture.
+    """
+    from tokbench.weights import load_tensors
+
+    state: dict[str, Tensor] = {}
+    for file in files:
+        state |= load_tensors(file, paths[file.name])
+    network = adapter.architecture(spec)
+    fill(network, converted(adapter, state, spec), spec)
+    return adapter.wrap(spec, network.to(device, dtype).eval().requires_grad_(False))
+
+
+def with_random_weights(
+    adapter: Published, spec: TokenSpec, *, device: torch.device, dtype: torch.dtype, seed: int = 0
+) -> Tokenizer:
+    """Build a tokenizer at full size with its default initialisation, seeded: the shape of it, not its quality."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = adapter.architecture(spec)
+    return adapter.wrap(spec, network.to(device, dtype).eval().requires_grad_(False))
+
+
+def converted(adapter: Published, state: dict[str, Tensor], spec: TokenSpec) -> dict[str, Tensor]:
+    """Return tensors under the network's own names."""
+    convert = getattr(adapter, "convert", None)
+    return convert(state, spec) if convert is not None else state
+
+
+def fill(network: torch.nn.Module, state: Mapping[str, Tensor], spec: TokenSpec) -> None:
+    """Put every tensor into the network; nothing may be left over on either side.
+
+    Raises:
+        SetupError: names or shapes differ; shows the first of them.
+    """
+    wanted = network.state_dict()
+    report = _compare(wanted, state, len(state), network)
+    if not report.equal:
+        what = [
+            f"{len(names)} {word} ({', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''})"
+            for word, names in (
+                ("missing", report.missing),
+                ("unexpected", report.unexpected),
+                ("of another shape", report.reshaped),
+            )
+            if names
+        ]
+        raise SetupError(
+            f"weights do not fit `{spec.name}`: {'; '.join(what)}",
+            hint="another variant's file, or another version of it: `tokbench describe` names the published one",
+        )
+    network.load_state_dict({name: value.to(wanted[name].dtype) for name, value in state.items()})
+
+
+def read_keys(path: Path) -> dict[str, list[int]]:
+    """Read a list of published parameters: JSON with ``keys``, an object of ``{name: shape}``.
+
+    Raises:
+        DataError: it cannot be read or is none.
+    """
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))["keys"]
+        return {str(name): [int(side) for side in shape] for name, shape in keys.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(
+            f"parameter list {path} cannot be read: {type(error).__name__}: {error}",
+            hint='wanted JSON with {"keys": {"NAME": [SHAPE]}}',
+        ) from error
+
+
+def compare_keys(adapter: Published, spec: TokenSpec, shapes: Mapping[str, Sequence[int]]) -> KeyReport:
+    """Compare published names and shapes with the architecture at full size; nothing is allocated.
+
+    Args:
+        adapter: the adapter module.
+        spec: the variant.
+        shapes: ``{published parameter name: shape}``.
+    """
+    import torch
+
+    with torch.device("meta"):
+        network = adapter.architecture(spec)
+        state = {name: torch.empty(tuple(shape)) for name, shape in shapes.items()}
+        return _compare(network.state_dict(), converted(adapter, state, spec), len(shapes), network)
+
+
+def _compare(
+    wanted: Mapping[str, Tensor], got: Mapping[str, Tensor], count: int, network: torch.nn.Module
+) -> KeyReport:
+    return KeyReport(
+        published=count,
+        parameters=sum(each.numel() for each in network.parameters()),
+        missing=tuple(sorted(wanted.keys() - got.keys())),
+        unexpected=tuple(sorted(got.keys() - wanted.keys())),
+        reshaped=tuple(
+            f"{name}: {list(got[name].shape)}, wanted {list(wanted[name].shape)}"
+            for name in sorted(wanted.keys() & got.keys())
+            if got[name].shape != wanted[name].shape
+        ),
+    )
