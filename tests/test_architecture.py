@@ -26,6 +26,7 @@ BASE = {
     "suite",
     "views",
     "pretrained",
+    "environment",
     "golden",
 }
 MAY_IMPORT = {

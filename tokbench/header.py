@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
+from tokbench.environment import Environment, read_environment
 from tokbench.errors import BrokenPluginError
 from tokbench.tokenizer import CAPABILITIES, QUANTIZERS, Kind, TokenSpec
 from tokbench.weights import WeightFile
@@ -20,15 +21,23 @@ if TYPE_CHECKING:
 
 _BLOCK = re.compile(r"(?m)^# /// script[ \t]*\r?\n(?P<body>(?:^#(?: .*|)\r?\n)+?)^# ///[ \t]*$")
 _MAX_BYTES = 4 << 20
+_OF_THE_FILE = {"tokenizers", "family", "families", "environment"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One tokenizer that an adapter file offers: its spec and the weights it needs."""
+    """One tokenizer that an adapter file offers.
+
+    Attributes:
+        spec: what is known before it is built.
+        weights: the files it needs.
+        environment: where its code comes from and what it runs in; None for tokbench's own process.
+    """
 
     spec: TokenSpec
     weights: tuple[WeightFile, ...]
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)
@@ -83,25 +92,26 @@ def _header(toml: dict[str, Any], origin: str) -> Header:
         raise BrokenPluginError(
             f"adapter `{origin}`: header lists no tokenizer", hint="add a [[tool.tokbench.tokenizers]] table"
         )
-    defaults = {key: value for key, value in table.items() if key not in {"tokenizers", "family", "families"}}
+    defaults = {key: value for key, value in table.items() if key not in _OF_THE_FILE}
+    dependencies = toml.get("dependencies", [])
+    if not isinstance(dependencies, list) or not all(isinstance(item, str) for item in dependencies):
+        raise BrokenPluginError(f"adapter `{origin}`: `dependencies` must be a list of strings")
+    environment = read_environment(toml, origin)
     variants = []
     for entry in table["tokenizers"]:
         if not isinstance(entry, dict):
             raise BrokenPluginError(f"adapter `{origin}`: `tokenizers` must hold tables, got {entry!r}")
-        variants.append(_variant(defaults | entry, origin))
+        variants.append(_variant(defaults | entry, origin, environment))
     names = [variant.spec.name for variant in variants]
     if len(set(names)) != len(names):
         raise BrokenPluginError(f"adapter `{origin}`: a tokenizer name appears twice in its header")
-    dependencies = toml.get("dependencies", [])
-    if not isinstance(dependencies, list) or not all(isinstance(item, str) for item in dependencies):
-        raise BrokenPluginError(f"adapter `{origin}`: `dependencies` must be a list of strings")
     families = table.get("families", [table["family"]] if "family" in table else [])
     if not _fits(families, "tuple[str, ...]"):
         raise BrokenPluginError(f"adapter `{origin}`: `families` must be a list of strings")
     return Header(tuple(dependencies), tuple(variants), tuple(families))
 
 
-def _variant(entry: dict[str, Any], origin: str) -> Variant:
+def _variant(entry: dict[str, Any], origin: str, environment: Environment | None) -> Variant:
     where = f"adapter `{origin}`, tokenizer `{entry.get('name', '?')}`"
     weights = tuple(_weight_file(item, where) for item in entry.pop("weights", []))
     known = {field.name: field for field in fields(TokenSpec)}
@@ -133,7 +143,7 @@ def _variant(entry: dict[str, Any], origin: str) -> Variant:
         raise BrokenPluginError(
             f"{where}: unknown capability {sorted(unknown)}", hint=f"known: {', '.join(CAPABILITIES)}"
         )
-    return Variant(TokenSpec(**entry), weights)
+    return Variant(TokenSpec(**entry), weights, environment)
 
 
 def _fits(value: object, wanted: str) -> bool:
