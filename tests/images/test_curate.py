@@ -194,10 +194,12 @@ def test_a_table_for_people(folder: Path) -> None:
 
 
 def test_what_cannot_be_built_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="no face detector"):
+    with pytest.raises(SetupError, match="weights of mtcnn are not on this machine") as caught:
         CliRunner().invoke(
             app, ["images", "build", str(folder), "--name", "a", "--faces"], catch_exceptions=False
         )
+    assert caught.value.hint == "`tokbench fetch mtcnn` downloads them"
+    assert not (folder / "a.toml").exists()
     for name in ("../up", "", "a/b"):
         with pytest.raises(UsageError, match="cannot name a set"):
             build_set(folder, name)

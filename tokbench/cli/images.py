@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tokbench.errors import SetupError, UsageError
+from tokbench.errors import SetupError, UsageError, WeightsMissingError
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from tokbench.images.curate.build import Built
+    from tokbench.images.curate.faces import FaceFinder
     from tokbench.images.curate.words import Finder
 
 images = typer.Typer(help="Make image sets of your own.", no_args_is_help=True)
@@ -80,7 +83,7 @@ def build(
     folder: Annotated[Path, typer.Argument(help="Folder of images, searched with its subfolders.")],
     name: Annotated[str, typer.Option("--name", help="Of the set; the card is NAME.toml.")],
     ocr: Annotated[bool, typer.Option("--ocr", help="Propose words, read by RapidOCR.")] = False,
-    faces: Annotated[bool, typer.Option("--faces", help="Propose faces; needs a detector.")] = False,
+    faces: Annotated[bool, typer.Option("--faces", help="Propose faces, found by MTCNN.")] = False,
     classes: Annotated[bool, typer.Option("--classes", help="The first subfolder is the class.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the card; by default beside the images.")
@@ -96,41 +99,54 @@ def build(
     """
     from tokbench.images.curate.build import build_set
 
-    if faces:
-        raise SetupError(
-            "no face detector travels with tokbench, so faces cannot be proposed",
-            hint="write truth.faces (identity, box, points) into the card by hand",
-        )
-    recogniser = _recogniser() if ocr else None
-    built = build_set(folder, name, out=out, classes=classes, recogniser=recogniser, license_=license_)
-    _show(built, ocr=ocr, as_json=json_)
+    recogniser: Finder | None = _network("rapidocr") if ocr else None
+    detector: FaceFinder | None = _network("mtcnn") if faces else None
+    built = build_set(
+        folder, name, out=out, classes=classes, recogniser=recogniser, detector=detector, license_=license_
+    )
+    _show(built, ocr=ocr, faces=faces, as_json=json_)
 
 
-def _recogniser() -> Finder:
+def _network(name: str) -> Any:
     import torch
 
     from tokbench.catalog import discover
     from tokbench.loading import build_network
 
-    found: Finder = build_network(discover().evaluator("rapidocr"), device=torch.device("cpu"), overrides={})
-    return found
+    try:
+        return build_network(discover().evaluator(name), device=torch.device("cpu"), overrides={})
+    except WeightsMissingError as error:
+        raise SetupError(
+            f"the weights of {name} are not on this machine, so nothing can be proposed",
+            hint=f"`tokbench fetch {name}` downloads them",
+        ) from error
 
 
-def _show(built: Built, *, ocr: bool, as_json: bool) -> None:
+def _show(built: Built, *, ocr: bool, faces: bool, as_json: bool) -> None:
     from dataclasses import asdict
 
     from tokbench.cli.output import print_json, print_line, print_note, printable
 
-    words = {"kept": built.words, "dropped": dict(sorted(built.words_dropped.items()))} if ocr else None
+    proposed = {
+        "words": (built.words, built.words_dropped) if ocr else None,
+        "faces": (built.faces, built.faces_dropped) if faces else None,
+    }
     if as_json:
         about = {"card": str(built.path), "digest": built.card.digest, "images": built.card.count}
-        print_json(about | {"dropped": [asdict(each) for each in built.dropped], "words": words})
+        about |= {name: _counts(*found) if found else None for name, found in proposed.items()}
+        print_json(about | {"dropped": [asdict(each) for each in built.dropped]})
         return
     width = max((len(each.file) for each in built.dropped), default=0)
     for each in built.dropped:
         print_line(f"{printable(each.file):<{width}}  {each.why:<14}  {printable(each.detail)}")
     print_note(f"{built.card.count} images kept, {len(built.dropped)} dropped; {built.card.digest}")
-    if words:
-        reasons = ", ".join(f"{count} {why}" for why, count in sorted(built.words_dropped.items()))
-        print_note(f"{built.words} words kept" + (f"; dropped: {reasons}" if reasons else ""))
+    for name, found in proposed.items():
+        if found:
+            kept, dropped = found
+            reasons = ", ".join(f"{count} {why}" for why, count in sorted(dropped.items()))
+            print_note(f"{kept} {name} kept" + (f"; dropped: {reasons}" if reasons else ""))
     print_line(str(built.path))
+
+
+def _counts(kept: int, dropped: Counter[str]) -> dict[str, Any]:
+    return {"kept": kept, "dropped": dict(sorted(dropped.items()))}

@@ -14,16 +14,21 @@ from tokbench.errors import EmptyImageSetError, ImageError, UsageError
 from tokbench.images.card import Card, Item
 from tokbench.images.card_file import write_card
 from tokbench.images.curate.duplicates import Seen, look_at
+from tokbench.images.curate.faces import propose_faces
 from tokbench.images.curate.words import propose_words
 from tokbench.images.decode import decode, set_digest
 from tokbench.images.imageset import open_images
 
 if TYPE_CHECKING:
+    from tokbench.images.curate.faces import FaceFinder
     from tokbench.images.curate.words import Finder
     from tokbench.images.decode import Decoded
     from tokbench.images.imageset import ImageSet
 
 Why = Literal["broken", "duplicate", "near-duplicate", "no class", "unusable name"]
+
+_WORDS = "page error rates: only words that a recogniser reads alike in three ways are listed"
+_FACES = "counts of faces: only those that a detector finds alike in two ways are listed"
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Built:
         dropped: files that were left out.
         words: proposed words that are kept.
         words_dropped: proposed words that are not, by reason.
+        faces: proposed faces that are kept.
+        faces_dropped: proposed faces that are not, by reason.
     """
 
     path: Path
@@ -58,6 +65,8 @@ class Built:
     dropped: tuple[Dropped, ...]
     words: int = 0
     words_dropped: Counter[str] = field(default_factory=Counter)
+    faces: int = 0
+    faces_dropped: Counter[str] = field(default_factory=Counter)
 
 
 def build_set(
@@ -67,6 +76,7 @@ def build_set(
     out: Path | None = None,
     classes: bool = False,
     recogniser: Finder | None = None,
+    detector: FaceFinder | None = None,
     license_: str = "LicenseRef-unknown",
 ) -> Built:
     """Write the card of a folder of pictures.
@@ -79,6 +89,7 @@ def build_set(
         out: where the card goes; default the folder itself.
         classes: take the first subfolder as ``truth.label``; pictures in none are dropped.
         recogniser: proposes ``truth.words``; None for no words.
+        detector: proposes ``truth.faces``; None for no faces.
         license_: SPDX expression.
 
     Raises:
@@ -102,7 +113,7 @@ def build_set(
             f"none of the {len(images.items)} images in {folder} can be used",
             hint=f"the first was dropped: {dropped[0].detail}",
         )
-    items, refused = [], Counter[str]()
+    items, words_dropped, faces_dropped = [], Counter[str](), Counter[str]()
     for item, data in images.read([item for item, _ in kept]):
         if isinstance(data, ImageError):  # it was read a moment ago
             raise data
@@ -110,10 +121,15 @@ def build_set(
         if recogniser is not None:
             proposal = propose_words(decode(data, item.file).pixels, recogniser)
             truth["words"] = proposal.words
-            refused += proposal.dropped
+            words_dropped += proposal.dropped
+        if detector is not None:
+            found = propose_faces(decode(data, item.file).pixels, detector)
+            truth["faces"] = found.faces
+            faces_dropped += found.dropped
         pinned = hashlib.sha256(data).hexdigest()
         items.append(Item(item.id, item.file, sha256=pinned, truth=truth, license=license_))
-    words = sum(len(item.truth.get("words", ())) for item in items)
+    words, faces = (sum(len(item.truth.get(key, ())) for item in items) for key in ("words", "faces"))
+    limits = [limit for limit, holds in ((_WORDS, recogniser), (_FACES, detector)) if holds]
     card = Card(
         name=name,
         version="1",
@@ -124,13 +140,11 @@ def build_set(
         reader="folder",
         path=Path(os.path.relpath(folder, path.parent)).as_posix(),
         count=len(items),
-        not_for="page error rates: only words that a recogniser reads alike in three ways are listed"
-        if recogniser
-        else "",
+        not_for="; ".join(limits),
         digest=set_digest((item.id, digest) for item, digest in kept),
         items=tuple(items),
     )
-    return Built(path, write_card(path, card), tuple(dropped), words, refused)
+    return Built(path, write_card(path, card), tuple(dropped), words, words_dropped, faces, faces_dropped)
 
 
 def _sift(images: ImageSet, classes: bool) -> tuple[list[tuple[Item, bytes]], list[Dropped]]:
