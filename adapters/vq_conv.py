@@ -14,6 +14,7 @@
 # vocab = 1024
 # tokens = 1024
 # resolution = 256
+# any_size = true
 # stride = 8
 # trained_on = ["tokbench-training-photos"]
 # capabilities = ["codebook"]

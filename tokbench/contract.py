@@ -137,7 +137,7 @@ def check_same_images(first: Tensor, second: Tensor, spec: TokenSpec) -> None:
             spec,
             "decode",
             f"images that differ by up to {difference:.3g} between two calls on the same codes",
-            "equal images, or `deterministic = false` in the spec",
+            "images that depend on nothing but the codes, or `deterministic = false` in the spec",
         )
 
 

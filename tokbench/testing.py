@@ -78,8 +78,16 @@ class Report:
 class _Kit:
     """The checks, each a method that returns its detail or raises."""
 
-    def __init__(self, tokenizer: Tokenizer, images: Tensor, *, trained: bool) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        images: Tensor,
+        *,
+        trained: bool,
+        fresh: Callable[[], Tokenizer] | None,
+    ) -> None:
         self.tokenizer = tokenizer
+        self.fresh = fresh
         self.trained = trained
         self.spec = tokenizer.spec
         self.images = images
@@ -124,6 +132,23 @@ class _Kit:
         first, second = (self.tokenizer.decode(_through_bytes(codes, self.tokenizer)) for _ in range(2))
         check_same_images(first, second, self.spec)
         return "equal"
+
+    def codes_alone(self) -> str:
+        """What is decoded depends on the codes alone: not on what was encoded last, nor on what was encoded at all."""
+        from tokbench.contract import check_same_images
+
+        if not self.spec.deterministic:
+            return "not asked for: the spec says deterministic = false"
+        codes = self.tokenizer.encode(self.images)
+        data = _through_bytes(codes, self.tokenizer)
+        first = self.tokenizer.decode(data)
+        self.tokenizer.encode(1 - self.images)
+        check_same_images(first, self.tokenizer.decode(data), self.spec)
+        if self.fresh is None:
+            return "equal after another batch was encoded"
+        elsewhere = self.fresh().decode(_through_bytes(codes, self.tokenizer))
+        check_same_images(first, elsewhere, self.spec)
+        return "equal after another batch was encoded, and in a second instance that encoded nothing"
 
     def neighbours(self) -> str:
         """An image's codes do not depend on the rest of its batch, nor on its place in it."""
@@ -239,7 +264,11 @@ class _Kit:
 
 
 def check_tokenizer(
-    tokenizer: Tokenizer, *, device: torch.device | None = None, trained: bool = True
+    tokenizer: Tokenizer,
+    *,
+    device: torch.device | None = None,
+    trained: bool = True,
+    fresh: Callable[[], Tokenizer] | None = None,
 ) -> Report:
     """Run the whole contract on a tokenizer with seeded synthetic images.
 
@@ -247,18 +276,23 @@ def check_tokenizer(
         tokenizer: what an adapter's `build` returned.
         device: where its images shall be; CPU by default.
         trained: False when its weights are random; decoded values may then be anything finite.
+        fresh: builds the same tokenizer again, sharing nothing with the first; it decodes what the first encoded, so
+            that nothing but the codes can carry an image. Without it this is not checked.
 
     Returns:
         A report; nothing is raised for a failed check.
     """
     import torch
 
-    kit = _Kit(tokenizer, sample_images(tokenizer, device or torch.device("cpu")), trained=trained)
+    kit = _Kit(
+        tokenizer, sample_images(tokenizer, device or torch.device("cpu")), trained=trained, fresh=fresh
+    )
     checks: list[tuple[str, Callable[[], str]]] = [
         ("encode", kit.encode),
         ("bytes", kit.serialise),
         ("decode", kit.decode),
         ("determinism", kit.repeat),
+        ("codes alone", kit.codes_alone),
         ("batch independence", kit.neighbours),
         ("side effects", kit.side_effects),
         ("capabilities", kit.declared),
@@ -278,7 +312,9 @@ def sample_images(tokenizer: Tokenizer, device: torch.device) -> Tensor:
     import torch
 
     spec = tokenizer.spec
-    side = spec.resolution or -(-_DEFAULT_SIDE // spec.stride) * spec.stride
+    side = -(-_DEFAULT_SIDE // spec.stride) * spec.stride
+    if spec.resolution is not None and not spec.any_size:
+        side = spec.resolution
     coarse = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.interpolate(coarse, (side, side), mode="bicubic", antialias=False)
     return smooth.clamp(0, 1).to(device)
@@ -288,7 +324,8 @@ def _attempt(name: str, check: Callable[[], str]) -> Check:
     try:
         return Check(name, True, check())
     except TokbenchError as error:
-        return Check(name, False, error.message)
+        # What was raised in a worker process brings the traceback from there along.
+        return Check(name, False, error.message, "\n".join(getattr(error, "__notes__", ())))
     except Exception as error:
         # The kit runs strangers' code to find out what it does; a traceback is one of the answers.
         return Check(name, False, f"raised {type(error).__name__}: {error}", traceback.format_exc())

@@ -37,7 +37,8 @@ class TokenSpec:
         vocab: entries of each codebook (ids lie in ``[0, vocab)``); None for bytes and latents.
         codebooks: how many ids share one position; when above 1, `Codes.ids` is ``[n, codebooks, *positions]``.
         tokens: ids (or latent positions) of one image at `resolution`; None when it varies.
-        resolution: side in pixels the tokenizer was made for; None when any size will do.
+        resolution: side in pixels the tokenizer was made for; None when it was made for none in particular.
+        any_size: whether other sides that are multiples of `stride` work too; always so without a `resolution`.
         stride: image sides must be multiples of this; the protocol pads or refuses.
         description: one line for `tokbench list`.
         license: SPDX expression of code and weights.
@@ -57,6 +58,7 @@ class TokenSpec:
     codebooks: int = 1
     tokens: int | None = None
     resolution: int | None = None
+    any_size: bool = False
     stride: int = 1
     description: str = ""
     license: str = ""

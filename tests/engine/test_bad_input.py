@@ -160,6 +160,16 @@ def test_a_hostile_adapter_costs_only_itself(images: Path, tmp_path: Path, body:
     assert not (tmp_path / "out" / "summary.json").exists()
 
 
+def test_a_tokenizer_of_one_size_refuses_another(images: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "one_size.py"
+    adapter.write_text(
+        ADAPTER.format(body="pass").replace("# vocab = 256", "# vocab = 256\n# resolution = 256")
+    )
+    results = evaluate([str(adapter), "area-8"], images, limit=4, out=tmp_path / "out", **SMALL)
+    assert "takes images of 256×256 only, and the protocol gives 64×64" in results.failures["hostile"]
+    assert results.value("area-8", "psnr") > 10
+
+
 def test_an_adapter_that_raises_on_the_third_batch_keeps_its_finished_shard(
     images: Path, tmp_path: Path
 ) -> None:

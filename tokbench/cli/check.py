@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +45,10 @@ def check(
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="NAME=PATH", help="Use this file. Repeatable.")
     ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME=DIR", help="A checkout of its repository. Repeatable."),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run the contract on tokenizers: shape, dtype, range, NaN, determinism, batches, bytes, capabilities.
@@ -51,7 +56,7 @@ def check(
     With --all, a tokenizer whose weights are not here is checked with random ones.
     """
     from tokbench.catalog import discover
-    from tokbench.cli.options import parse_weights
+    from tokbench.cli.options import parse_weights, with_sources
     from tokbench.cli.output import print_json
     from tokbench.errors import UsageError
 
@@ -69,6 +74,7 @@ def check(
         names += [name for name, entry in catalog.tokenizers.items() if not entry.broken]
     if not names:
         raise UsageError("nothing to check", hint="name tokenizers, or give --all")
+    catalog = with_sources(catalog, source, names)
     checker = _Checker(catalog, device, dtype, parse_weights(weights), random_weights, skip=all_)
     failed = False
     printed = []
@@ -133,14 +139,17 @@ class _Checker:
         from tokbench.loading import build_tokenizer
         from tokbench.testing import check_tokenizer
 
-        built = build_tokenizer(
+        build = partial(
+            build_tokenizer,
             self._catalog.tokenizer(name),
             device=self._device,
             dtype=self._dtype,
             overrides=self._overrides,
             random_weights=random_weights,
         )
-        return check_tokenizer(built, device=self._device, trained=not random_weights)
+        return check_tokenizer(
+            build(), device=self._device, trained=not random_weights, fresh=partial(build, fresh=True)
+        )
 
 
 def _golden(folders: list[Path], catalog: Catalog) -> None:

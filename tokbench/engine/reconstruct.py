@@ -111,11 +111,13 @@ class TokenizerReconstructor:
         Raises:
             AdapterError: the tokenizer raised.
             ContractError: it returned something outside the contract.
+            AdapterError: it takes one size only, and the protocol gives another.
         """
         canvases = np.stack([pad(original.canvas, self.spec.stride) for original in originals])
         images = (
             torch.from_numpy(canvases).to(self._device).permute(0, 3, 1, 2).float().div_(255).contiguous()
         )
+        self._check_size(images)
         if not self._probed:
             self._probe(images[:1], f"{seed}:probe")
         # A tokenizer that draws random numbers takes images one by one, each with a seed of its own, so that
@@ -170,8 +172,21 @@ class TokenizerReconstructor:
         bits = np.array([item.bits for item in packed], dtype=np.float64)
         return _to_device(unpack([item.data for item in packed], self.spec), self._device), bits
 
+    def _check_size(self, images: Tensor) -> None:
+        side = self.spec.resolution
+        if side is None or self.spec.any_size or tuple(images.shape[2:]) == (side, side):
+            return
+        raise AdapterError(
+            f"tokenizer `{self.spec.name}` takes images of {side}×{side} only, "
+            f"and the protocol gives {images.shape[2]}×{images.shape[3]} (height×width)",
+            hint=f"choose a protocol of that size, e.g. --protocol adm-{side}",
+        )
+
     def _probe(self, image: Tensor, seed: str) -> None:
-        """Run one image twice before the first batch: warms up, and catches hidden randomness early."""
+        """Run one image twice before the first batch: warms up, and catches hidden randomness early.
+
+        Another image is encoded between the two decodes: what a decoder remembers of the last one would show.
+        """
         with _Seeded(seed, self._device):
             codes = [self._call("encode", partial(self._tokenizer.encode, image)) for _ in range(2)]
             for each in codes:
@@ -185,6 +200,7 @@ class TokenizerReconstructor:
                 read_back = _to_device(unpack(packed, self.spec), self._device)
                 outputs.append(self._call("decode", partial(self._tokenizer.decode, read_back)))
                 check_images(outputs[-1], self.spec, shape)
+                self._call("encode", partial(self._tokenizer.encode, 1 - image))
             if self.spec.deterministic:
                 check_same_images(outputs[0], outputs[1], self.spec)
         self._probed = True
