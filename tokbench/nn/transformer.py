@@ -47,5 +47,6 @@ class ResidualAttentionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[n, length, width]`` to the same shape."""
         normed = self.ln_1(x)
-        x = x + self.ls_1(self.attn(normed, normed, normed, need_weights=False)[0])
-        return x + self.ls_2(self.mlp(self.ln_2(x)))
+        mixed: Tensor = x + self.ls_1(self.attn(normed, normed, normed, need_weights=False)[0])
+        whole: Tensor = mixed + self.ls_2(self.mlp(self.ln_2(mixed)))
+        return whole
