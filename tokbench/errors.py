@@ -14,7 +14,8 @@
     │   ├── EmptyImageSetError         4   nothing to evaluate
     │   └── DigestError                4   the images (or weights) are not the ones their card names
     ├── AdapterError                   5   the tokenizer raised
-    │   └── ContractError              5   the tokenizer returned something outside the contract
+    │   ├── ContractError              5   the tokenizer returned something outside the contract
+    │   └── WorkerError                5   the tokenizer's own process died, hung or sent garbage: one shard is lost
     ├── EvaluatorError                 6   a feature network, recogniser or metric raised
     ├── StorageError                   7   results cannot be written or read: full disk, no permission
     └── IntegrityError                 8   results that do not belong together, or are damaged
@@ -97,6 +98,10 @@ class WeightsMissingError(SetupError):
     """A weights file is not on this machine."""
 
 
+class UnavailableError(SetupError):
+    """A system that exists on paper and cannot be run by anybody."""
+
+
 class BrokenPluginError(SetupError):
     """A plugin, an adapter header or a card cannot be used."""
 
@@ -127,6 +132,10 @@ class AdapterError(TokbenchError):
 
 class ContractError(AdapterError):
     """A tokenizer returned something outside the contract of `tokbench.tokenizer`."""
+
+
+class WorkerError(AdapterError):
+    """The process that a tokenizer runs in died, hung or sent garbage; the next call starts a fresh one."""
 
 
 class EvaluatorError(TokbenchError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from tokbench.environment import Environment, read_environment
 from tokbench.errors import BrokenPluginError
-from tokbench.tokenizer import CAPABILITIES, QUANTIZERS, Kind, TokenSpec
+from tokbench.tokenizer import CAPABILITIES, QUANTIZERS, VERIFIED, Kind, TokenSpec
 from tokbench.weights import WeightFile
 
 if TYPE_CHECKING:
@@ -137,11 +137,15 @@ def _variant(entry: dict[str, Any], origin: str, environment: Environment | None
         )
     if entry.get("stride", 1) < 1 or entry.get("codebooks", 1) < 1:
         raise BrokenPluginError(f"{where}: `stride` and `codebooks` must be at least 1")
-    for key in ("trained_on", "capabilities"):
+    for key in ("trained_on", "capabilities", "verified"):
         entry[key] = tuple(entry.get(key, ()))
     if unknown := set(entry["capabilities"]) - set(CAPABILITIES):
         raise BrokenPluginError(
             f"{where}: unknown capability {sorted(unknown)}", hint=f"known: {', '.join(CAPABILITIES)}"
+        )
+    if unknown := set(entry["verified"]) - set(VERIFIED):
+        raise BrokenPluginError(
+            f"{where}: `verified` has unknown {sorted(unknown)}", hint=f"known: {', '.join(VERIFIED)}"
         )
     return Variant(TokenSpec(**entry), weights, environment)
 

@@ -26,6 +26,18 @@ number of mixed radix whose digits are grid coordinates; the first of ``options.
 """
 
 
+VERIFIED = {
+    "real": "its published weights ran here and gave the figures published for them",
+    "golden": "tokens equal and images within 1e-4 of the authors' own code on small random weights",
+    "official": "equal to the authors' own code at full size with random weights",
+    "keys": "published parameter names and shapes equal the architecture's",
+    "library": "the architecture is a maintained library's class; sizes compared with published parameter counts",
+    "contract": "passes `tokbench check` at full size with random weights",
+    "tests": "exact by construction, and tested so",
+}
+"""What `TokenSpec.verified` may state, strongest first."""
+
+
 @dataclass(frozen=True)
 class TokenSpec:
     """What is known of a tokenizer before its weights are loaded.
@@ -48,6 +60,8 @@ class TokenSpec:
         capabilities: names of the optional protocols below that it fulfils, so that tasks know before it is built.
         deterministic: False for tokenizers that draw random numbers; those get a seed per image batch.
         options: adapter-specific settings of this variant, from the header; ``fsq`` states its ``levels`` here.
+        channels: numbers that one latent position holds, for continuous tokenizers.
+        verified: how the adapter was shown to be right, any of `VERIFIED`.
         quantizer: how ids and entries hang together, one of `QUANTIZERS`; "" stands for ``vq`` with one codebook and
             for unknown with several.
     """
@@ -69,6 +83,8 @@ class TokenSpec:
     deterministic: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     quantizer: str = ""
+    channels: int | None = None
+    verified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ def _meanings(name: str, catalog: Catalog) -> Iterator[tuple[str, dict[str, Any]
     Raises:
         UnknownNameError: there is none.
     """
+    from tokbench.published import load_figures
+
     found = False
     for kind, describe_one in (
         ("tokenizer", _tokenizer),
@@ -48,13 +50,16 @@ def _meanings(name: str, catalog: Catalog) -> Iterator[tuple[str, dict[str, Any]
         ("evaluator", _evaluator),
         ("protocol", _protocol),
         ("metric", _metric),
+        ("published figures", _published),
+        ("unavailable", _unavailable),
     ):
         facts = describe_one(name, catalog)
         if facts is not None:
             found = True
             yield kind, facts
     if not found:
-        known = {*catalog.tokenizers, *catalog.tasks, *catalog.image_sets, *catalog.evaluators}
+        published = {figure.tokenizer for figure in load_figures()} - {""}
+        known = {*catalog.tokenizers, *catalog.tasks, *catalog.image_sets, *catalog.evaluators, *published}
         raise UnknownNameError("name", name, known)
 
 
@@ -69,6 +74,12 @@ def _tokenizer(name: str, catalog: Catalog) -> dict[str, Any] | None:
     facts["options"] = dict(spec.options)
     weights = [asdict(file) for file in entry.variant.weights]
     return facts | {"origin": entry.origin, "weights": weights}
+
+
+def _unavailable(name: str, catalog: Catalog) -> dict[str, Any] | None:
+    from tokbench.unavailable import unavailable
+
+    return asdict(unavailable()[name]) if name in unavailable() else None
 
 
 def _task(name: str, catalog: Catalog) -> dict[str, Any] | None:
@@ -145,3 +156,23 @@ def _metric(name: str, catalog: Catalog) -> dict[str, Any] | None:
                     "evaluator": metric.network,
                 }
     return None
+
+
+def _published(name: str, catalog: Catalog) -> dict[str, Any] | None:
+    from tokbench.published import figures_of, load_figures
+
+    return {
+        figure.place: " · ".join(
+            part
+            for part in (
+                f"{figure.metric} {figure.printed} {figure.unit}".strip(),
+                figure.image or figure.dataset,
+                figure.protocol,
+                figure.source,
+                figure.flag and f"{figure.flag}: {figure.note}",
+                "" if figure.checked == "read" else figure.checked,
+            )
+            if part
+        )
+        for figure in figures_of(name, load_figures())
+    } or None

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     datasets = "datasets"
     evaluators = "evaluators"
     protocols = "protocols"
+    unavailable = "unavailable"
 
 
 _PLACE = {True: "here", False: "not here", None: ""}
@@ -30,7 +31,7 @@ def list_(
     kind: Annotated[Kind | None, typer.Argument(help="Only these; by default all.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List tokenizers, tasks, image sets, evaluators and protocols; broken ones with the reason."""
+    """List tokenizers, tasks, image sets, evaluators, protocols, and systems that nobody can run."""
     from tokbench.catalog import discover
     from tokbench.cli.output import console, print_json, printable
 
@@ -66,6 +67,13 @@ def _rows(kind: Kind, catalog: Catalog) -> list[dict[str, Any]]:
         return [
             {"name": p.name, "what": f"{p.fit}, id {p.id}", "from": "tokbench", "broken": ""}
             for p in PRESETS.values()
+        ]
+    if kind is Kind.unavailable:
+        from tokbench.unavailable import unavailable
+
+        return [
+            {"name": name, "what": f"{row.title}: {row.reason}", "from": row.paper, "broken": ""}
+            for name, row in unavailable().items()
         ]
     entries: dict[Kind, Mapping[str, Entry[Any]]] = {
         Kind.tasks: catalog.tasks,
