@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Package:
-    """One package as its own client names it; ``client`` is "pip" or "apt"."""
+    """One package as its own client names it; ``client`` is "pip" (a wheel), "sdist" (of pip) or "apt"."""
 
     name: str
     version: str

@@ -24,7 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from _documents import DOCUMENT_PACKAGE, EXCERPTS, read_page, render
+from _documents import PAGES as DOCUMENTS
 from _photo_list import Package
+from _subjects import subject_truth
 from _text_words import words_of
 from photo_pool import EVALUATION_LIST, REPOSITORY, download
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
@@ -75,13 +78,17 @@ FONTS: dict[str, tuple[str, int]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of a set before it is written; ``photo`` is the id of the photograph it shows, if any."""
+    """One image of a set before it is written.
+
+    ``photo`` is the id of the photograph it shows and ``document`` the name of the document it is cut from, if any.
+    """
 
     id: str
     image: Image.Image
     truth: dict[str, Any] = field(default_factory=dict)
     photo: str = ""
     change: str = ""
+    document: str = ""
 
 
 # ---------------------------------------------------------------------------------------------- photographs
@@ -171,7 +178,8 @@ def views(name: str, photo: Image.Image, random_source: random.Random) -> dict[s
             apart = all(abs(left - x) >= SIDE or abs(top - y) >= SIDE for x, y in kept)
             if apart and is_textured(crop := cut(view, (left, top))):
                 kept.append((left, top))
-                picture = Picture(f"{name}-{kind}-x{left:04d}-y{top:04d}", crop, photo=name, change=change)
+                identifier = f"{name}-{kind}-x{left:04d}-y{top:04d}"
+                picture = Picture(identifier, crop, subject_truth(name), name, change)
                 found.setdefault(kind, []).append(picture)
     return found
 
@@ -384,9 +392,29 @@ def text_mini(photos: Photos, fonts: Fonts, random_source: random.Random) -> lis
             Picture(
                 f"{script.lower()}-{size:02d}px-{number:02d}-{'over-photo' if photo else surface}",
                 page,
-                truth={"words": words},
+                truth={"words": words} if photo else {"paper": list(paper), "words": words},
                 photo=photo,
                 change="cropped, reduced, blurred, text drawn over it",
+            )
+        )
+    return pictures
+
+
+def documents(cache: Path) -> list[Picture]:
+    """Excerpts of real documents with the ink box of every word; no font and no size, since nobody states them."""
+    root = download(DOCUMENT_PACKAGE, cache)
+    pictures = []
+    for excerpt in EXCERPTS:
+        image, placed, scale = render(excerpt, read_page(excerpt.page, root), SIDE)
+        words = [{"text": word, "box": box, "script": "Latn"} for word, box in placed]
+        reduced = f", reduced to {scale:.2f} of its size" if scale < 1 else ""
+        pictures.append(
+            Picture(
+                f"document-{excerpt.id}",
+                image,
+                truth={"words": words},
+                change=f"cropped{reduced}, on the colour of its paper",
+                document=excerpt.page,
             )
         )
     return pictures
@@ -576,6 +604,9 @@ def checks_and_stars() -> Iterator[Picture]:
     yield Picture("siemens-star-36", to_image(star), {"kind": "siemens-star", "spokes": spokes})
 
 
+WHITE = [255, 255, 255]  # the paper of drawings, in their truth: what differs from it is ink
+
+
 def line_art(random_source: random.Random) -> Iterator[Picture]:
     """Lines one to three pixels wide: contours, a tangle of straight lines, and hatching."""
     page = Image.new("RGB", (SIDE, SIDE), "white")
@@ -587,7 +618,7 @@ def line_art(random_source: random.Random) -> Iterator[Picture]:
             bulge = radius * (1 + 0.12 * math.sin(3 * angle + radius / 17) + 0.07 * math.sin(7 * angle))
             points.append((128 + bulge * math.cos(angle), 128 + bulge * math.sin(angle)))
         draw.line(points, fill="black", width=1)
-    yield Picture("line-art-contours", page, {"kind": "line-art", "line_width": 1})
+    yield Picture("line-art-contours", page, {"kind": "line-art", "line_width": 1, "paper": WHITE})
 
     page = Image.new("RGB", (SIDE, SIDE), "white")
     draw = ImageDraw.Draw(page)
@@ -595,9 +626,10 @@ def line_art(random_source: random.Random) -> Iterator[Picture]:
         ends = [random_source.randrange(SIDE) for _ in range(4)]
         colour = tuple(random_source.randrange(160) for _ in range(3))
         draw.line(ends, fill=colour, width=random_source.randrange(1, 4))
-    yield Picture("line-art-tangle", page, {"kind": "line-art"})
+    yield Picture("line-art-tangle", page, {"kind": "line-art", "paper": WHITE})
 
-    page = Image.new("RGB", (SIDE, SIDE), (248, 246, 240))
+    paper = (248, 246, 240)
+    page = Image.new("RGB", (SIDE, SIDE), paper)
     draw = ImageDraw.Draw(page)
     for row in range(8):
         for column in range(8):
@@ -608,9 +640,8 @@ def line_art(random_source: random.Random) -> Iterator[Picture]:
             else:
                 for at in range(0, 32, gap):
                     draw.line((x + at, y, x + at, y + 31), fill=(20, 20, 60))
-    yield Picture(
-        "line-art-hatching", page, {"kind": "line-art", "line_width": 1, "gaps": list(range(2, 10))}
-    )
+    truth = {"kind": "line-art", "line_width": 1, "gaps": list(range(2, 10)), "paper": list(paper)}
+    yield Picture("line-art-hatching", page, truth)
 
 
 def small_print(fonts: Fonts, random_source: random.Random) -> Iterator[Picture]:
@@ -626,7 +657,7 @@ def small_print(fonts: Fonts, random_source: random.Random) -> Iterator[Picture]
             (64, 64, SIDE - 64, SIDE - 64),
         )
         words = [word_truth(word, box, "Latn", font_name, size) for word, box in placed]
-        yield Picture(f"small-print-{size}px", page, {"kind": "small-print", "words": words})
+        yield Picture(f"small-print-{size}px", page, {"kind": "small-print", "paper": WHITE, "words": words})
 
 
 CHART_COLOURS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (230, 140, 20))
@@ -668,7 +699,7 @@ def charts(fonts: Fonts, random_source: random.Random) -> Iterator[Picture]:
             level = min(max(level + random_source.uniform(-9, 9), 32), 224)
             points.append((x, level))
         draw.line(points, fill=colour, width=1)
-    yield Picture("chart-lines", page, {"kind": "chart", "words": words})
+    yield Picture("chart-lines", page, {"kind": "chart", "paper": WHITE, "words": words})
 
     page, draw, words = chart_frame(fonts, "Units sold (%)")
     values = []
@@ -678,7 +709,7 @@ def charts(fonts: Fonts, random_source: random.Random) -> Iterator[Picture]:
             x = 38 + 42 * group + 11 * series
             draw.rectangle((x, 228 - 2 * value, x + 9, 227), fill=CHART_COLOURS[series], outline="black")
             values.append(value)
-    yield Picture("chart-bars", page, {"kind": "chart", "values": values, "words": words})
+    yield Picture("chart-bars", page, {"kind": "chart", "paper": WHITE, "values": values, "words": words})
 
     page, draw, words = chart_frame(fonts, "Two clusters, noisy")
     for centre, colour in (((95, 160), CHART_COLOURS[0]), ((180, 90), CHART_COLOURS[1])):
@@ -686,7 +717,7 @@ def charts(fonts: Fonts, random_source: random.Random) -> Iterator[Picture]:
             x, y = (round(random_source.gauss(middle, 22)) for middle in centre)
             if 36 < x < 246 and 30 < y < 226:
                 draw.ellipse((x - 1, y - 1, x + 1, y + 1), outline=colour)
-    yield Picture("chart-scatter", page, {"kind": "chart", "words": words})
+    yield Picture("chart-scatter", page, {"kind": "chart", "paper": WHITE, "words": words})
 
 
 def detail_mini(photos: Photos, fonts: Fonts, random_source: random.Random) -> list[Picture]:
@@ -705,7 +736,8 @@ def detail_mini(photos: Photos, fonts: Fonts, random_source: random.Random) -> l
 # ---------------------------------------------------------------------------------------------------- cards
 
 CITATION = (
-    "The tokbench contributors. tokbench image set {name}, version 1. Photographs: see each item's credit."
+    "The tokbench contributors. tokbench image set {name}, version {version}. "
+    "Photographs and documents: see each item's credit."
 )
 
 CARDS: dict[str, dict[str, str]] = {
@@ -717,11 +749,15 @@ CARDS: dict[str, dict[str, str]] = {
         ),
         "purpose": (
             "Quick reconstruction figures (PSNR, SSIM, feature distances) on real photographs without a "
-            "download: whole scenes reduced to 256 pixels and close views at half and native scale."
+            "download: whole scenes reduced to 256 pixels and close views at half and native scale. Three coarse "
+            "classes (animal, building, nature) let `linear_probe` of the task `semantics` run; crops of one "
+            "photograph carry one `group`, which the probe never splits between its folds."
         ),
         "not_for": (
             "Figures to be compared with ImageNet or COCO rFID: 128 images are far too few for a "
-            "distribution distance to be more than a smoke test."
+            "distribution distance to be more than a smoke test. Semantics in earnest: the classes are three, of "
+            "very different colour and texture, and belong to the photograph, so that a close crop of an animal "
+            "may show grass only."
         ),
         "bias": (
             "Mostly animals and monuments, daylight, outdoors; few people, no indoor scenes to speak of, no"
@@ -731,22 +767,30 @@ CARDS: dict[str, dict[str, str]] = {
         ),
     },
     "text-mini": {
-        "title": "40 rendered pages in seven scripts with the exact box of every word",
+        "version": "2",
+        "title": "40 rendered pages in seven scripts and 10 pieces of real documents, with the exact box of every word",
         "source": (
             "Rendered by scripts/build_image_sets.py (seeded) with DejaVu, Liberation and Noto fonts; words"
-            " of scripts/_text_words.py; ten pages over a blurred photograph"
+            " of scripts/_text_words.py; ten pages over a blurred photograph. Documents of OCRmyPDF's source "
+            "archive, chosen, cut and typed by hand in scripts/_documents.py"
         ),
         "purpose": (
-            "Whether text survives a tokenizer, by script, em size (8 to 48 pixels), font and contrast."
+            "Whether text survives a tokenizer, by script, em size (8 to 48 pixels), font and contrast; and in real "
+            "print: a typewritten recipe, a book of 1884, a flyer, a map, a chart, a page with French accents."
         ),
         "not_for": (
-            "Handwriting, scene text, perspective, reading order or language understanding: words are "
-            "random, upright, on straight lines."
+            "Handwriting, scene text, perspective, reading order or language understanding. On the rendered pages "
+            "words are random, upright, on straight lines; ten excerpts of six documents are too few to speak for "
+            "documents in general."
         ),
         "bias": (
-            "Horizontal printed text only; no Arabic, Hebrew, Thai or other scripts; Latin has 16 of the 40"
-            " pages; anti-aliased grey-scale rendering by FreeType without subpixel colour. In Chinese, "
-            "Japanese and Korean one entry is a word or short phrase."
+            "Horizontal printed text only; Latin has 16 of the 40 rendered pages and all documents; anti-aliased "
+            "grey-scale rendering by FreeType without subpixel colour. In Chinese, Japanese and Korean one entry is a "
+            "word or short phrase. No Arabic, Hebrew or Thai: they can be rendered exactly, but the embedded "
+            "recogniser reads none of 20 words of each at 32 pixels, so that every tokenizer would score 0. No "
+            "photographed scene text: of the photographs in packages that may be redistributed none shows legible "
+            "words, and those that do (OpenCV's examples) carry no licence of their own. Quotation marks in documents "
+            "are typed straight. Documents have no font and no size in their truth."
         ),
     },
     "faces-mini": {
@@ -777,7 +821,8 @@ CARDS: dict[str, dict[str, str]] = {
         ),
         "purpose": (
             "Where a tokenizer stops resolving: response by spatial frequency, direction, contrast and "
-            "chroma; one-pixel lines; 5 to 7 pixel text; fur, bark, foliage, stone."
+            "chroma; one-pixel lines; 5 to 7 pixel text; fur, bark, foliage, stone. Drawings state the colour of "
+            "their paper, so that `psnr_ink` of the task `detail` is measured on ink alone."
         ),
         "not_for": "Average quality on natural images: every image here is chosen to be hard.",
         "bias": (
@@ -824,7 +869,11 @@ def set_digest(pictures: list[Picture]) -> str:
 
 
 def credit_of(picture: Picture, photos: Photos) -> tuple[str, str]:
-    """Licence and credit of one image: those of its photograph, else tokbench's own."""
+    """Licence and credit of one image: those of its photograph or document, else tokbench's own."""
+    if picture.document:
+        page = DOCUMENTS[picture.document]
+        source = page.url or f"package {DOCUMENT_PACKAGE.name} {DOCUMENT_PACKAGE.version}"
+        return page.licence, f"{page.title}, by {page.author}, {source}; {picture.change}"
     if not picture.photo:
         return GENERATED_LICENCE, GENERATED_CREDIT
     about = photos.about[picture.photo]
@@ -843,11 +892,11 @@ def write_set(name: str, pictures: list[Picture], photos: Photos) -> int:
         encoded = list(workers.map(lambda each: webp_bytes(each.image), pictures))
     head = {
         "name": name,
-        "version": "1",
+        "version": CARDS[name].get("version", "1"),
         **{key: CARDS[name][key] for key in ("title",)},
         "license": "mixed, per item",
         "source": CARDS[name]["source"],
-        "citation": CITATION.format(name=name),
+        "citation": CITATION.format(name=name, version=CARDS[name].get("version", "1")),
         **{key: CARDS[name][key] for key in ("purpose", "not_for", "bias")},
         "reader": "folder",
         "path": name,
@@ -898,14 +947,21 @@ evaluation part in `evaluation_photos.json`.
 ## Licences
 
 Generated images (text pages without a photograph behind them, patterns, line art, charts) are CC0-1.0. Every
-other image is under the licence of its photograph, named in its card as `license` and `credit` together with
-what was changed. `LicenseRef-public-domain` stands for photographs whose author released them into the public
-domain or that are works of the United States government. Fonts do not travel with the sets, only rendered
-pixels.
+other image is under the licence of its photograph or document, named in its card as `license` and `credit`
+together with what was changed. `LicenseRef-public-domain` stands for works whose author released them into the public
+domain, that are works of the United States government or whose term of protection is over. Fonts do not travel with the
+sets, only rendered pixels.
 
 | Photograph | Title | Author | Licence | Package | Licence read in | Sets |
 |---|---|---|---|---|---|---|
 {rows}
+
+| Document of `text-mini` | Title | Author | Licence | Package | Licence read in |
+|---|---|---|---|---|---|
+{documents}
+
+The licences of documents were read in the `REUSE.toml` of the archive; where it offers several, the one named here was
+chosen.
 """
 
 
@@ -913,6 +969,24 @@ def short_place(place: str) -> str:
     """The part of "file!member" that a reader needs: the file, and README for a Qt resource file."""
     file, _, member = place.partition("!")
     return f"{Path(file).name}: {Path(member).name}" if member else file.removeprefix("usr/share/")
+
+
+def document_rows() -> list[str]:
+    """The attribution of each document as a row of a table."""
+    package = f"{DOCUMENT_PACKAGE.name} {DOCUMENT_PACKAGE.version}"
+    rows = []
+    for name, page in DOCUMENTS.items():
+        title = f"[{page.title}]({page.url})" if page.url else page.title
+        cells = (
+            f"`{name}`",
+            title,
+            page.author,
+            page.licence,
+            package,
+            f"REUSE.toml: tests/resources/{page.file}",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
 
 
 def write_readme(photos: Photos) -> None:
@@ -940,8 +1014,11 @@ def write_readme(photos: Photos) -> None:
         )
         read_in = short_place(about["licence_read_in"])
         rows.append("| " + " | ".join((*cells, read_in, ", ".join(used[photo]))) + " |")
-    text = README.format(table="\n".join(table), rows="\n".join(rows))
-    (DATASETS / "README.md").write_text(text, "utf-8")
+    # What follows is written by hand and kept.
+    old = (DATASETS / "README.md").read_text("utf-8")
+    tail = old[old.index("## Sets of the field") :]
+    text = README.format(table="\n".join(table), rows="\n".join(rows), documents="\n".join(document_rows()))
+    (DATASETS / "README.md").write_text(f"{text}\n{tail}", "utf-8")
 
 
 def main() -> int:
@@ -954,7 +1031,7 @@ def main() -> int:
     photos, fonts = Photos(arguments.pool), Fonts(arguments.cache)
     makers: dict[str, Callable[[random.Random], list[Picture]]] = {
         "photos-mini": lambda source: photos_mini(photos, source),
-        "text-mini": lambda source: text_mini(photos, fonts, source),
+        "text-mini": lambda source: [*text_mini(photos, fonts, source), *documents(arguments.cache)],
         "faces-mini": lambda _: faces_mini(photos),
         "detail-mini": lambda source: detail_mini(photos, fonts, source),
     }

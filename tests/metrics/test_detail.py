@@ -14,6 +14,7 @@ from tokbench.metrics.gradient import EDGE_F1, GMSD, edge_f1, gmsd
 from tokbench.metrics.luma import luma
 from tokbench.metrics.region import (
     DRAWING_PSNR,
+    INK_PSNR,
     PATTERN_PSNR,
     REGION_PSNR,
     TEXTURE_PSNR,
@@ -222,6 +223,21 @@ def test_kinds_choose_their_images():
     for position, metric in enumerate((PATTERN_PSNR, DRAWING_PSNR, TEXTURE_PSNR)):
         values = metric.measure(batch)
         assert np.isfinite(values).tolist() == [number == position for number in range(4)]
+
+
+def test_ink_is_what_differs_from_the_paper():
+    x = torch.full((3, 3, 8, 8), 200, dtype=torch.uint8)
+    x[:, 0, 2, :] = 10  # one channel is enough
+    y = x.clone()
+    y[:, :, 2, :] += 4
+    y[:, :, 5, :] += 50
+    truth = [{"paper": [200, 200, 200]}, {}, {"paper": [10, 200, 200]}]
+    got = INK_PSNR.measure(make_batch(x, y, truth=truth))
+    # Row 2 only, every channel 4 off; then no paper stated; then all but row 2, one of seven rows 50 off.
+    assert got[0] == pytest.approx(20 * math.log10(255 / 4), rel=1e-12)
+    assert math.isnan(got[1])
+    assert got[2] == pytest.approx(10 * math.log10(255**2 / (50**2 / 7)), rel=1e-12)
+    assert INK_PSNR.measure(make_batch(x, x, truth=truth))[0] == math.inf
 
 
 def test_regions_move_with_the_image():

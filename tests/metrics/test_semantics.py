@@ -148,6 +148,30 @@ def test_the_probe_without_labels_says_so():
     assert got.reason == "needs two labels with 5 images each; 2 images have a label"
 
 
+def test_the_probe_never_splits_a_group():
+    # The vector says which of 12 groups an image is of and nothing else, so only a split group gives its label away.
+    vectors = np.repeat(np.eye(12, dtype=np.float32), 5, axis=0)
+    labels = ["cat" if number % 2 else "dog" for number in np.repeat(np.arange(12), 5)]
+    index = np.arange(60)
+    groups = np.array([f"photo {number}" for number in np.repeat(np.arange(12), 5)])
+
+    def measured(group):
+        return probe.probe([probe.LabelledRows(index, np.array(labels), group, vectors)])
+
+    assert measured(np.full(60, "")).value == 1
+    assert measured(groups).value < 0.7
+    few = measured(np.where(np.array(labels) == "cat", "one photo", groups))
+    assert math.isnan(few.value)
+    assert few.reason == "needs two labels with 5 groups of images each; 60 images have a label"
+
+
+def test_the_group_is_read_from_the_truth():
+    x = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    truth = ({"class": "a", "group": "p"}, {"class": "b"})
+    batch = make_batch(x, x, spec=CONTINUOUS, codes=Codes(latents=torch.rand(2, 3, 2, 2)), truth=truth)
+    assert probe.LINEAR_PROBE.collector.of(batch).group.tolist() == ["p", ""]
+
+
 def test_pooled_codes_of_ids_are_mean_codebook_vectors():
     random = torch.Generator().manual_seed(0)
     books = torch.rand(2, 8, 3, generator=random)

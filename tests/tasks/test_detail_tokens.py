@@ -20,6 +20,7 @@ PERFECT = {
     **dict.fromkeys(("gmsd", "detail_loss", "band_1", "band_2", "band_3", "band_4", "texture_lite0"), 0.0),
     "edge_f1": 1.0,
     "region_psnr": math.inf,
+    "psnr_ink": math.inf,
     "psnr_pattern": math.inf,
     "psnr_drawing": math.inf,
     "psnr_texture": math.inf,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 _LABELS = ("label", "class")
-_FIELDS = {"index", "label", "vector"}
+_FIELDS = {"index", "label", "group", "vector"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +32,14 @@ class LabelledRows:
     Attributes:
         index: plan positions, int64 ``[n]``, ascending.
         label: labels as text, ``[n]``.
+        group: what images that must not be told apart by chance share, such as their photograph, ``[n]``; "" where the
+            truth names none, and then the image stands for itself.
         vector: pooled codes, float32 ``[n, d]``.
     """
 
     index: npt.NDArray[np.int64]
     label: npt.NDArray[np.str_]
+    group: npt.NDArray[np.str_]
     vector: npt.NDArray[np.float32]
 
     @classmethod
@@ -44,7 +47,9 @@ class LabelledRows:
         """Return the state of no image."""
         import numpy as np
 
-        return cls(np.zeros(0, np.int64), np.zeros(0, np.str_), np.zeros((0, 0), np.float32))
+        return cls(
+            np.zeros(0, np.int64), np.zeros(0, np.str_), np.zeros(0, np.str_), np.zeros((0, 0), np.float32)
+        )
 
     def __add__(self, other: Self) -> Self:
         import numpy as np
@@ -55,11 +60,12 @@ class LabelledRows:
             return other
         index, first = np.unique(np.concatenate((self.index, other.index)), return_index=True)
         label = np.concatenate((self.label, other.label))[first]
-        return type(self)(index, label, np.concatenate((self.vector, other.vector))[first])
+        group = np.concatenate((self.group, other.group))[first]
+        return type(self)(index, label, group, np.concatenate((self.vector, other.vector))[first])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the three arrays by attribute name."""
-        return {"index": self.index, "label": self.label, "vector": self.vector}
+        """Return the arrays by attribute name."""
+        return {"index": self.index, "label": self.label, "group": self.group, "vector": self.vector}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> Self:
@@ -69,8 +75,8 @@ class LabelledRows:
             ValueError: an array is missing, or they do not fit together.
         """
         if set(arrays) != _FIELDS or len({len(array) for array in arrays.values()}) != 1:
-            raise ValueError("labelled rows need index, label and vector of one length")
-        return cls(arrays["index"], arrays["label"], arrays["vector"])
+            raise ValueError("labelled rows need index, label, group and vector of one length")
+        return cls(arrays["index"], arrays["label"], arrays["group"], arrays["vector"])
 
 
 def pooled_codes(batch: Batch) -> Tensor:
@@ -112,7 +118,8 @@ def _collect(batch: Batch) -> LabelledRows:
     if not kept:
         return LabelledRows.empty()
     vectors = pooled_codes(batch)[kept].cpu().numpy()
-    return LabelledRows(batch.index[kept], np.array([labels[position] for position in kept]), vectors)
+    groups = np.array([str(batch.truth[position].get("group", "")) for position in kept])
+    return LabelledRows(batch.index[kept], np.array([labels[position] for position in kept]), groups, vectors)
 
 
 def probe(states: Sequence[LabelledRows]) -> Estimate:
@@ -123,22 +130,31 @@ def probe(states: Sequence[LabelledRows]) -> Estimate:
 
     Returns:
         The share of images labelled rightly by logistic regression on standardised vectors in 5 stratified folds, with
-        the bootstrap interval over images; NaN with a reason when fewer than two labels have 5 images.
+        the bootstrap interval over images; NaN with a reason when fewer than two labels have 5 images. Images of one
+        group are in one fold, and a label then needs 5 groups.
     """
     import numpy as np
 
     rows = sum(states, LabelledRows.empty())
-    names, counts = np.unique(rows.label, return_counts=True)
+    grouped = bool((rows.group != "").any())
+    groups = np.where(rows.group == "", np.char.add("#", rows.index.astype(str)), rows.group)
+    pairs = np.unique(np.stack((rows.label, groups)), axis=1)
+    names, counts = np.unique(pairs[0], return_counts=True)
     enough = np.isin(rows.label, names[counts >= FOLDS])
     if (counts >= FOLDS).sum() < 2:
-        reason = f"needs two labels with {FOLDS} images each; {len(rows.index)} images have a label"
+        what = "groups of images" if grouped else "images"
+        reason = f"needs two labels with {FOLDS} {what} each; {len(rows.index)} images have a label"
         return Estimate(math.nan, math.nan, math.nan, "none", reason, reliable=False)
-    return bootstrap(_right(rows.vector[enough].astype(np.float64), rows.label[enough]))
+    vectors = rows.vector[enough].astype(np.float64)
+    return bootstrap(_right(vectors, rows.label[enough], groups[enough] if grouped else None))
 
 
-def _right(vectors: npt.NDArray[np.float64], labels: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+def _right(
+    vectors: npt.NDArray[np.float64], labels: npt.NDArray[np.str_], groups: npt.NDArray[np.str_] | None
+) -> npt.NDArray[np.float64]:
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped, unused-ignore]
     from sklearn.model_selection import (  # type: ignore[import-untyped, unused-ignore]
+        StratifiedGroupKFold,
         StratifiedKFold,
         cross_val_predict,
     )
@@ -146,10 +162,10 @@ def _right(vectors: npt.NDArray[np.float64], labels: npt.NDArray[np.str_]) -> np
     from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped, unused-ignore]
 
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    result: npt.NDArray[np.float64] = (
-        cross_val_predict(classifier, vectors, labels, cv=folds) == labels
-    ).astype(float)
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    folds = kind(FOLDS, shuffle=True, random_state=0)
+    found = cross_val_predict(classifier, vectors, labels, groups=groups, cv=folds)
+    result: npt.NDArray[np.float64] = (found == labels).astype(float)
     return result
 
 
@@ -170,7 +186,8 @@ LINEAR_PROBE = SetMetric(
     finish=probe,
     definition=(
         "Accuracy of logistic regression (L2, C = 1, standardised) on the mean over positions of latents or codebook "
-        "vectors, 5 stratified folds, labels with at least 5 images; only where the image set has labels."
+        "vectors, 5 stratified folds, labels with at least 5 images; only where the image set has labels. Images that "
+        "share a `group` in the truth, such as crops of one photograph, are in one fold."
     ),
     applies=_applies,
 )

@@ -1,4 +1,4 @@
-"""PSNR where the truth says what is there: inside annotated boxes, and on images of one kind."""
+"""PSNR where the truth says what is there: inside annotated boxes, on the ink of drawings, on images of one kind."""
 
 from __future__ import annotations
 
@@ -64,6 +64,20 @@ def _measure_region(batch: Batch) -> npt.NDArray[np.float64]:
     return np.array([masked_psnr(x, y, inside(truth, height, width)) for x, y, truth in images], np.float64)
 
 
+def _measure_ink(batch: Batch) -> npt.NDArray[np.float64]:
+    import numpy as np
+
+    values = []
+    for x, y, truth in zip(batch.original, batch.reconstruction, batch.truth, strict=True):
+        paper = truth.get("paper")
+        if paper is None:
+            values.append(math.nan)
+        else:
+            ink = (x.permute(1, 2, 0).cpu().numpy() != np.array(paper, np.uint8)).any(axis=2)
+            values.append(masked_psnr(x, y, ink))
+    return np.array(values, np.float64)
+
+
 @dataclass(frozen=True)
 class _OfKind:
     kinds: tuple[str, ...]
@@ -95,6 +109,18 @@ REGION_PSNR = ImageMetric(
     measure=_measure_region,
     mean=mean_psnr,
     definition="PSNR over the pixels inside annotated boxes (regions, words, faces), mean over images that have any.",
+)
+INK_PSNR = ImageMetric(
+    name="psnr_ink",
+    title="PSNR-ink",
+    unit="dB",
+    higher_is_better=True,
+    measure=_measure_ink,
+    mean=mean_psnr,
+    definition=(
+        "PSNR over the pixels of the original that differ from the plain colour of its paper (`paper` in the truth), "
+        "mean over images that state one: lines and letters without the blank between them."
+    ),
 )
 PATTERN_PSNR = _of_kind("psnr_pattern", "PSNR-pat", PATTERNS)
 DRAWING_PSNR = _of_kind("psnr_drawing", "PSNR-drw", DRAWINGS)

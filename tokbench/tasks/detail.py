@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokbench.metrics.gradient import EDGE_F1, GMSD
 from tokbench.metrics.pixel import PSNR
 from tokbench.metrics.rate import BPP
-from tokbench.metrics.region import DRAWING_PSNR, PATTERN_PSNR, REGION_PSNR, TEXTURE_PSNR
+from tokbench.metrics.region import DRAWING_PSNR, INK_PSNR, PATTERN_PSNR, REGION_PSNR, TEXTURE_PSNR
 from tokbench.metrics.spectrum import BAND_1, BAND_2, BAND_3, BAND_4, DETAIL_LOSS
 from tokbench.metrics.texture import TEXTURE_LITE0
 from tokbench.protocol import get_protocol
@@ -28,6 +28,7 @@ DETAIL = Task(
         BAND_4,
         TEXTURE_LITE0,
         REGION_PSNR,
+        INK_PSNR,
         PATTERN_PSNR,
         DRAWING_PSNR,
         TEXTURE_PSNR,
