@@ -27,6 +27,7 @@ BASE = {
     "views",
     "pretrained",
     "environment",
+    "stored",
     "golden",
 }
 MAY_IMPORT = {
@@ -38,9 +39,10 @@ MAY_IMPORT = {
     "tasks": BASE | {"metrics", "perturb"},
     "results": BASE | {"images", "metrics", "tasks", "catalog"},
     "catalog": BASE | {"images", "networks", "tasks"},
-    "loading": BASE | {"catalog", "networks"},
+    "external": BASE | {"catalog"},
+    "loading": BASE | {"catalog", "networks", "external"},
     "testing": BASE,
-    "engine": BASE | {"images", "networks", "metrics", "tasks", "catalog", "loading", "results"},
+    "engine": BASE | {"images", "networks", "metrics", "tasks", "catalog", "external", "loading", "results"},
 }
 
 

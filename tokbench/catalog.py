@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -42,6 +42,7 @@ class TokenizerEntry:
         module: importable module name when an installed distribution provides it, else "".
         broken: why it cannot be used, or "".
         families: names of the architectures that its adapter builds (see `tokbench.golden`).
+        source: a checkout that the user gives in place of the fetched one, for adapters with an environment.
     """
 
     name: str
@@ -51,6 +52,7 @@ class TokenizerEntry:
     module: str = ""
     broken: str = ""
     families: tuple[str, ...] = ()
+    source: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,21 @@ class Entry(Generic[T]):
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that can be named on the command line."""
+    """Everything that can be named on the command line.
+
+    Attributes:
+        tokenizers: by name.
+        tasks: by name.
+        image_sets: by name.
+        evaluators: by name.
+        sources: ``--source NAME=DIR``: checkouts of the user's, by the name of the tokenizer.
+    """
 
     tokenizers: Mapping[str, TokenizerEntry] = field(default_factory=dict)
     tasks: Mapping[str, Entry[Task]] = field(default_factory=dict)
     image_sets: Mapping[str, Entry[Card]] = field(default_factory=dict)
     evaluators: Mapping[str, Entry[Evaluator]] = field(default_factory=dict)
+    sources: Mapping[str, Path] = field(default_factory=dict)
 
     def tokenizer(self, name: str) -> TokenizerEntry:
         """Look a tokenizer up by name, or by ``path.py`` or ``path.py:name`` for a file of one's own.
@@ -108,11 +119,12 @@ class Catalog:
         """
         path, _, variant = name.partition(".py")
         if name.endswith(".py") or variant.startswith(":"):
-            return _from_file(Path(path + ".py"), variant[1:])
-        entry = _find("tokenizer", name, self.tokenizers)
+            entry = _from_file(Path(path + ".py"), variant[1:])
+        else:
+            entry = _find("tokenizer", name, self.tokenizers)
         if entry.broken:
             raise BrokenPluginError(f"tokenizer `{name}` ({entry.origin}) is broken: {entry.broken}")
-        return entry
+        return replace(entry, source=self.sources.get(entry.name))
 
     def family(self, name: str) -> TokenizerEntry:
         """Look up a tokenizer whose adapter builds an architecture; ``-`` and ``_`` are the same.

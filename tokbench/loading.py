@@ -98,6 +98,10 @@ def build_tokenizer(
     assert entry.variant is not None
     spec, files = entry.variant.spec, entry.variant.weights
     paths = {} if random_weights else weight_paths(files, overrides)
+    if entry.variant.environment is not None:
+        from tokbench.external.opening import open_external
+
+        return open_external(entry, paths, device=device, dtype=dtype)
     try:
         module = adapter_module(entry)
         adapter = published(module)

@@ -15,22 +15,34 @@ if TYPE_CHECKING:
 
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Tokenizers, evaluators, weights or image sets.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME=DIR", help="A checkout of its repository. Repeatable."),
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Only say what is there and where the rest belongs.")
     ] = False,
 ) -> None:
     """Download weights of tokenizers and evaluators, check them, and print where they are.
 
+    A tokenizer that runs from its authors' repository gets that repository at its pinned commit and an environment of
+    its own first; both are named before anything is fetched (docs/external.md).
+
     Image sets are never downloaded, since most ask a person to accept terms: for a set that is not on this machine the
     steps are printed, and the exit code is 3.
     """
     from tokbench.catalog import discover
+    from tokbench.cli.options import with_sources
     from tokbench.cli.output import print_line
     from tokbench.cli.progress import download_progress
     from tokbench.fetch import fetch as fetch_file
     from tokbench.weights import digest
 
     catalog = discover()
+    catalog = with_sources(catalog, source, (name for name in names if _is_tokenizer(name, catalog)))
+    for name in dict.fromkeys(names):
+        if _is_tokenizer(name, catalog):
+            _fetch_code(name, catalog, offline=offline)
     sets = [name for name in dict.fromkeys(names) if name in catalog.image_sets]
     for file in {
         file.name: file for name in names if name not in sets for file in _files(name, catalog)
@@ -44,6 +56,28 @@ def fetch(
             f"{', '.join(absent)}: not on this machine, and image sets are not downloaded by tokbench",
             hint="follow the steps above, then run this command again",
         )
+
+
+def _is_tokenizer(name: str, catalog: Catalog) -> bool:
+    return name in catalog.tokenizers or name.endswith(".py") or ".py:" in name
+
+
+def _fetch_code(name: str, catalog: Catalog, *, offline: bool) -> None:
+    """Get repository and environment of a tokenizer that has them, and print where they are."""
+    from tokbench.cli.output import print_line, print_note, printable
+    from tokbench.external.opening import fetch_code, require
+
+    entry = catalog.tokenizer(name)
+    environment = entry.variant.environment if entry.variant else None
+    if environment is None:
+        return
+    if offline:
+        python, source = require(entry)
+    else:
+        python, source = fetch_code(entry, lambda line: print_note(printable(line)))
+    if source is not None:
+        print_line(f"{entry.name}\t{environment.commit if entry.source is None else 'source'}\t{source}")
+    print_line(f"{entry.name}\t{environment.key}\t{python}")
 
 
 def _show_set(name: str, catalog: Catalog) -> bool:
@@ -66,7 +100,7 @@ def _files(name: str, catalog: Catalog) -> tuple[WeightFile, ...]:
     Raises:
         UnknownNameError: nothing of that name has weights.
     """
-    if name in catalog.tokenizers:
+    if _is_tokenizer(name, catalog):
         variant = catalog.tokenizer(name).variant
         return variant.weights if variant is not None else ()
     if name in catalog.evaluators:

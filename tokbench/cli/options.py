@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokbench.catalog import Catalog
 
 
 def parse_weights(pairs: list[str] | None) -> dict[str, Path]:
@@ -16,15 +21,41 @@ def parse_weights(pairs: list[str] | None) -> dict[str, Path]:
     Raises:
         UsageError: a pair lacks the name or the path, or a name is given twice.
     """
+    return _paths("--weights", pairs, "inception=weights.pth")
+
+
+def with_sources(catalog: Catalog, pairs: list[str] | None, tokenizers: Iterable[str]) -> Catalog:
+    """Put the checkouts of ``--source NAME=DIR`` into a catalog.
+
+    Args:
+        catalog: where names are looked up.
+        pairs: the values of the option.
+        tokenizers: the names that this command is about.
+
+    Raises:
+        UsageError: a pair lacks the name or the folder, or names none of these tokenizers.
+    """
+    sources = _paths("--source", pairs, "my-tokenizer=checkout")
+    if not sources:
+        return catalog
+    entries = [catalog.tokenizer(name) for name in tokenizers if not name.startswith("folder:")]
+    names = {entry.name for entry in entries if entry.variant and entry.variant.environment}
+    for name in sources.keys() - names:
+        raise UsageError(
+            f"--source {name}={sources[name]}: no tokenizer of this command that runs from a repository is named so",
+            hint=f"these do: {', '.join(sorted(names)) or 'none'}",
+        )
+    return replace(catalog, sources=sources)
+
+
+def _paths(option: str, pairs: list[str] | None, example: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for pair in pairs or []:
         name, separator, path = pair.partition("=")
         if not (name and separator and path):
-            raise UsageError(
-                f"--weights {pair} is not NAME=PATH", hint="e.g. --weights inception=weights.pth"
-            )
+            raise UsageError(f"{option} {pair} is not NAME=PATH", hint=f"e.g. {option} {example}")
         if name in found:
-            raise UsageError(f"--weights names `{name}` twice")
+            raise UsageError(f"{option} names `{name}` twice")
         found[name] = Path(path)
     return found
 

@@ -58,6 +58,10 @@ def run(
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="NAME=PATH", help="Use this file. Repeatable.")
     ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME=DIR", help="A checkout of its repository. Repeatable."),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
@@ -67,7 +71,7 @@ def run(
     """
     from tokbench.catalog import discover
     from tokbench.cli.interrupts import interrupts
-    from tokbench.cli.options import go_offline, parse_shard, parse_weights
+    from tokbench.cli.options import go_offline, parse_shard, parse_weights, with_sources
     from tokbench.cli.output import print_json, print_note
     from tokbench.cli.progress import progress
     from tokbench.cli.render import show_failures, show_results
@@ -78,7 +82,7 @@ def run(
     chosen = load_suite(suite)
     if offline:
         go_offline(images or [])
-    catalog = discover()
+    catalog = with_sources(discover(), source, tokenizer or chosen.tokenizers)
     with interrupts() as noted:
         try:
             with progress(quiet=json_) as (start, step):

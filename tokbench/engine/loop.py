@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tokbench.errors import AdapterError, EvaluatorError, ImageError, SetupError, TokbenchError
+from tokbench.errors import AdapterError, EvaluatorError, ImageError, SetupError, TokbenchError, WorkerError
 from tokbench.images.decode import decode
 from tokbench.images.preprocess import Prepared, prepare
 from tokbench.images.truth import place_truth
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from tokbench.networks.base import Features
     from tokbench.results.store import Store
     from tokbench.views import View
+
+
+LOSSES = 3
+"""Shards that a tokenizer may lose with its worker process before it is given up."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class Loop:
         run: what to compute.
         store: where to.
         device: replaces the device of the run's settings when workers share several.
-        failed: ``{job id: error}`` of tokenizers that broke; they are left out of later units.
+        failed: ``{job id: error}`` of tokenizers that broke. They are left out of later units, except that one whose
+            worker process was lost goes on with the next shard, `LOSSES` times.
         on_images: called with the number of image reconstructions finished.
     """
 
@@ -102,6 +107,7 @@ class Loop:
         self._dtype = getattr(torch, self.run.settings.dtype)
         self._networks: dict[str, Any] = {}
         self._reconstructors: dict[str, Reconstructor] = {}
+        self._lives: dict[str, int] = {job.id: LOSSES for job in self.run.jobs}
 
     def unit(self, pass_number: int, shard: int) -> None:
         """Compute one shard for every job of a pass that does not have it yet.
@@ -112,21 +118,37 @@ class Loop:
             StorageError: results cannot be written.
         """
         part = self.run.passes[pass_number]
-        jobs = [job for job in self.run.jobs if job.part is part and job.id not in self.failed]
+        jobs = [job for job in self.run.jobs if job.part is part and self._lives[job.id]]
         open_jobs = [job for job in jobs if not self.store.done(job.id, job.key, shard)]
         if not open_jobs:
             return
         originals = read_originals(part, shard)
         sheets = {job.id: _new_sheet(job, originals) for job in open_jobs}
+        broken: dict[str, TokbenchError] = {}
         for batch in _batches(originals, self.run.settings.batch_size):
-            self._batch(part, batch, [job for job in open_jobs if job.id not in self.failed], sheets)
+            broken |= self._batch(part, batch, [job for job in open_jobs if job.id not in broken], sheets)
         for job in open_jobs:
-            if job.id not in self.failed:
+            if job.id in broken:
+                self._break(job, broken[job.id], shard)
+            else:
                 _write(self.store, job, shard, originals, sheets[job.id])
+
+    def _break(self, job: Job, error: TokbenchError, shard: int) -> None:
+        """Note that a tokenizer broke: for good, or for this shard when it was only its worker that was lost."""
+        if isinstance(error, WorkerError):
+            self._lives[job.id] -= 1
+            error = WorkerError(
+                f"{error.message}; shard {shard + 1} of {job.part.plan.shards} is missing",
+                hint="run the same command again to compute it",
+            )
+        else:
+            self._lives[job.id] = 0
+        self.failed[job.id] = error
 
     def _batch(
         self, part: Pass, batch: Sequence[Original], jobs: Sequence[Job], sheets: dict[str, _Sheet]
-    ) -> None:
+    ) -> dict[str, TokbenchError]:
+        """Measure every job on a batch; return what was raised by tokenizers, by job id."""
         prepared = [original.prepared for original in batch if original.prepared is not None]
         items = [part.plan.items[original.index] for original in batch]
         stacked = np.stack([each.reference for each in prepared])
@@ -146,6 +168,7 @@ class Loop:
             evaluator=lambda name: self._network(part, name),
             once=_Once(),
         )
+        broken: dict[str, TokbenchError] = {}
         for job in jobs:
             try:
                 for view, back in self._reconstructor(job)(
@@ -153,9 +176,10 @@ class Loop:
                 ):
                     self._measure(job, view, side, back, sheets[job.id])
             except (AdapterError, SetupError) as error:
-                self.failed[job.id] = error
+                broken[job.id] = error
                 continue
             self.on_images(len(batch))
+        return broken
 
     def _measure(self, job: Job, view: View, side: _Side, back: Reconstruction, sheet: _Sheet) -> None:
         """Run every metric of a job on a batch in one view and put the numbers on its sheet."""

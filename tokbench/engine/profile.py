@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tokbench.metrics.cost import Profile
+from tokbench.stored import stored_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from torch import Tensor
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 REPEATS = 5
 PATIENCE = 5.0
 """Seconds after which no further repetition is begun."""
-
-_DEPTH = 4
 
 
 def profile(
@@ -46,47 +44,17 @@ def profile(
         # A table look-up is one side only; nothing on both sides is work that happened out of the counter's sight.
         flops = math.nan, math.nan
     stored = list(stored_tensors(tokenizer))
+    elsewhere: int | None = getattr(tokenizer, "stored_numbers", None)  # of a tokenizer in a worker process
+    here = sum(tensor.numel() for tensor in stored if tensor.is_floating_point())
     return Profile(
         device=device_name(device),
-        parameters=sum(tensor.numel() for tensor in stored if tensor.is_floating_point()),
+        parameters=here if elsewhere is None else elsewhere,
         encode_flops=flops[0],
         decode_flops=flops[1],
         encode_seconds=_seconds(lambda: tokenizer.encode(image), device),
         decode_seconds=_seconds(lambda: tokenizer.decode(codes), device),
-        peak_bytes=_peak(tokenizer, image, codes, stored, device),
+        peak_bytes=_peak(tokenizer, image, codes, stored, device) if elsewhere is None else math.nan,
     )
-
-
-def stored_tensors(root: object) -> Iterator[Tensor]:
-    """Yield every tensor that an object holds, each storage once: modules' parameters and buffers, attributes.
-
-    Attributes are followed through containers and plain objects, a few steps deep, which is where adapters keep them.
-    """
-    seen: set[int] = set()
-    storages: set[int] = set()
-
-    def walk(value: Any, depth: int) -> Iterator[Tensor]:
-        if id(value) in seen or depth > _DEPTH:
-            return
-        seen.add(id(value))
-        if isinstance(value, torch.Tensor):
-            if value.untyped_storage().data_ptr() not in storages:
-                storages.add(value.untyped_storage().data_ptr())
-                yield value
-        elif isinstance(value, torch.nn.Module):
-            for tensor in (*value.parameters(), *value.buffers()):
-                yield from walk(tensor, depth)
-            # A module may be the tokenizer itself, and keep tensors beside its parameters.
-            for each in vars(value).values():
-                if not isinstance(each, dict):
-                    yield from walk(each, depth + 1)
-        elif isinstance(value, Mapping | list | tuple | set):
-            for each in value.values() if isinstance(value, Mapping) else value:
-                yield from walk(each, depth + 1)
-        elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
-            yield from walk(vars(value), depth)
-
-    yield from walk(root, 0)
 
 
 def device_name(device: torch.device) -> str:

@@ -40,12 +40,21 @@ class AdapterSubject:
         return self.spec.capabilities
 
     def identity(self, overrides: Mapping[str, Path]) -> dict[str, Any]:
-        """Return what enters result keys; raises WeightsMissingError or DigestError."""
+        """Return what enters result keys; raises SetupError or DigestError when code or weights are not here."""
         from tokbench.loading import fingerprint
 
         assert self.entry.variant is not None
         mark = fingerprint(self.entry.variant.weights, overrides, self.entry.path)
-        return {"revision": self.spec.revision, "adapter": mark.code, "weights": mark.weights}
+        found: dict[str, Any] = {
+            "revision": self.spec.revision,
+            "adapter": mark.code,
+            "weights": mark.weights,
+        }
+        if self.entry.variant.environment is not None:
+            from tokbench.external.opening import identity
+
+            found["code"] = identity(self.entry)
+        return found
 
     def open(self, device: torch.device, dtype: torch.dtype, overrides: Mapping[str, Path]) -> Reconstructor:
         """Build the tokenizer."""
