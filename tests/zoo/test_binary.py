@@ -31,6 +31,10 @@ KEYS = {
     "bsq_vit/full_keys_imagenet_256x256_bsqvit_b18g18_stylegan_f8_fp16.json": "bsq-vit-18",
     "bsq_vit/full_keys_imagenet_256x256_bsqvit_b36g36_stylegan_f8_fp16.json": "bsq-vit-36",
     "bsq_vit/full_keys_imagenet_128x128_bsqvit_stylegan_f8_fp16.json": "bsq-vit-18-128",
+    "wetok/full_keys_ImageNet_downsample16_imagenet.json": "wetok-ds16",
+    "wetok/full_keys_GeneralDomain_compratio24_imagenet.json": "wetok-comp24",
+    "wetok/full_keys_GeneralDomain_compratio48_imagenet.json": "wetok-comp48",
+    "wetok/full_keys_GeneralDomain_compratio768_imagenet.json": "wetok-comp768",
 }
 
 
@@ -61,7 +65,7 @@ def _small_cnn(channels: int, multipliers: tuple[int, ...] = (1, 1, 2)) -> dict[
 
 def test_every_list_of_published_names_is_used() -> None:
     listed = {str(path.relative_to(GOLDEN)) for path in GOLDEN.glob("*/full_keys_*.json")}
-    assert {name for name in listed if name.startswith(("open_magvit2/", "bsq_vit/"))} == set(KEYS)
+    assert {name for name in listed if name.startswith(("open_magvit2/", "bsq_vit/", "wetok/"))} == set(KEYS)
 
 
 @pytest.mark.parametrize(("file", "name"), KEYS.items())
@@ -127,6 +131,46 @@ def test_a_published_checkpoint_gives_its_moving_average(catalog: Catalog, tmp_p
     tokenizer = load(adapter, spec, variant.weights, paths, device=CPU, dtype=torch.float32)
     got = tokenizer._network.state_dict()  # type: ignore[attr-defined]  (no other way to see which were taken)
     assert all(torch.equal(got[name], value + 1) for name, value in state.items())
+
+
+def test_models_of_one_architecture_share_a_list_of_names(catalog: Catalog) -> None:
+    configs = {
+        name: _adapter(catalog, name)[1].spec.options["config"]
+        for name in ("wetok-ds16", "wetok-comp192", "wetok-ds8", "wetok-comp48")
+    }
+    assert configs["wetok-ds16"] == configs["wetok-comp192"]
+    assert configs["wetok-ds8"] == configs["wetok-comp48"]
+
+
+def test_a_small_grouped_tokenizer_keeps_the_contract(catalog: Catalog) -> None:
+    adapter, variant = _adapter(catalog, "wetok-comp24")
+    spec = replace(_small(variant.spec, **_small_cnn(64)), resolution=32, stride=4)
+    tokenizer = with_random_weights(adapter, spec, device=CPU, dtype=torch.float32)
+    check_tokenizer(tokenizer, trained=False).raise_if_failed()
+    images = torch.rand(1, 3, 16, 24)
+    codes = tokenizer.encode(images)
+    assert codes.ids is not None
+    assert codes.ids.shape == (1, 8, 4, 6)
+    features = tokenizer.encoder_features(images)  # type: ignore[attr-defined]  (a capability)
+    assert features.shape == (1, 4, 6, 8)
+    assert torch.equal(BinaryQuantizer(8).ids(features.movedim(-1, 1)), codes.ids[:, 0])
+
+
+def test_the_generative_decoder_draws_from_the_seeded_generator(catalog: Catalog) -> None:
+    adapter, variant = _adapter(catalog, "wetok-comp768")
+    assert not variant.spec.deterministic
+    spec = replace(_small(variant.spec, **_small_cnn(32)), resolution=32, stride=4)
+    tokenizer = with_random_weights(adapter, spec, device=CPU, dtype=torch.float32)
+    check_tokenizer(tokenizer, trained=False).raise_if_failed()
+    codes = tokenizer.encode(torch.rand(1, 3, 16, 16))
+
+    def decoded(seed: int) -> torch.Tensor:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return tokenizer.decode(codes)
+
+    assert torch.equal(decoded(0), decoded(0))
+    assert not torch.allclose(decoded(0), decoded(1))
 
 
 SMALL_VIT = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 1, "heads": 2, "mlp_ratio": 2}

@@ -54,7 +54,8 @@ class _Transformer(nn.Module):
         )
         width = config["width"]
         before = config.get("ln_pre", True)
-        self.positional_embedding = nn.Parameter(torch.randn(self.grid[0] * self.grid[1], width) * 0.02)
+        self.positional_embedding = nn.Parameter(torch.empty(self.grid[0] * self.grid[1], width))
+        nn.init.normal_(self.positional_embedding, std=0.02)
         self.ln_pre = nn.LayerNorm(width) if before else nn.Identity()
         self.transformer = _Blocks(config)
 

@@ -189,7 +189,11 @@ class Decoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode; h and w are 2 or more together, for the deviation over the image needs two values."""
-        x = torch.cat([latents, torch.randn_like(latents)], dim=1) if self.noise else latents
+        x = latents
+        if self.noise:
+            # Not randn_like, which draws in the order of the strides.
+            drawn = torch.randn(latents.shape, dtype=latents.dtype, device=latents.device)
+            x = torch.cat([latents, drawn], dim=1)
         x = self.mid_block(self.conv_in(x))
         for level, adapt in zip(reversed(self.up), reversed(self.adaptive), strict=True):
             x = level(adapt(x, latents))
