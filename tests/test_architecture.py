@@ -23,6 +23,7 @@ BASE = {
     "bitstream",
     "header",
     "fetch",
+    "published",
     "suite",
     "views",
     "pretrained",

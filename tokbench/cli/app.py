@@ -17,6 +17,7 @@ from tokbench.cli.list import list_
 from tokbench.cli.merge import merge
 from tokbench.cli.run import run
 from tokbench.cli.score import score
+from tokbench.cli.verify import verify
 from tokbench.errors import TokbenchError
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.command("check")(check)
 app.command("merge")(merge)
 app.command("fetch")(fetch)
 app.command("doctor")(doctor)
+app.command("verify")(verify)
 app.add_typer(score, name="score")
 app.add_typer(images, name="images")
 
