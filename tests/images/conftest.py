@@ -31,7 +31,8 @@ class Asked(NamedTuple):
 class WebServer(ThreadingHTTPServer):
     """Serves `files` with range requests, tags and pages of links.
 
-    `faults` are taken one a request: a status to answer, or "cut" to close in the middle of the body.
+    `faults` are taken one a request: a status to answer, or "cut" to close in the middle of the body, "close" to answer
+    nothing. `barred` are paths that are always answered with a status.
     """
 
     daemon_threads = True
@@ -40,6 +41,7 @@ class WebServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.faults: list[int | str] = []
+        self.barred: dict[str, int] = {}
         self.asked: list[Asked] = []
         self.ranges = True
 
@@ -65,8 +67,10 @@ class _Handler(BaseHTTPRequestHandler):
         server, path = self.server, unquote(self.path).strip("/")
         wanted = self.headers.get("Range", "")
         server.asked.append(Asked(self.command, path, wanted))
-        fault = server.faults.pop(0) if server.faults else 200
-        if isinstance(fault, int) and fault != 200:
+        fault = server.barred.get(path) or (server.faults.pop(0) if server.faults else 200)
+        if fault == "close":
+            self.close_connection = True
+        elif isinstance(fault, int) and fault != 200:
             self._send(fault, b"", {})
         elif path in server.files:
             data = server.files[path]

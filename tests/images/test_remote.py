@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import tarfile
+import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -217,6 +219,23 @@ def test_an_object_that_vanishes_is_one_image_less(web: Any) -> None:
     assert got["b"] == b"b"
 
 
+def test_a_listing_that_breaks_is_tried_again(web: Any) -> None:
+    web.files |= {"set/a.png": b"a", "set/sub/b.png": b"b"}
+    web.faults = [200, 200, "close"]  # what is at the URL, the page of the set, the page of the subfolder
+    items = open_images(f"{web.url}/set").items
+    assert not web.faults
+    assert [item.file for item in items] == ["a.png", "sub/b.png"]
+
+
+@pytest.mark.parametrize(("status", "said"), [(403, "Forbidden"), (404, "set/sub"), (503, "tried 4 times")])
+def test_a_subfolder_that_cannot_be_listed_does_not_shorten_the_set(web: Any, status: int, said: str) -> None:
+    web.files |= {"set/a.png": b"a", "set/sub/b.png": b"b"}
+    assert len(open_images(f"{web.url}/set").items) == 2
+    web.barred = {"set/sub": status}
+    with pytest.raises(DataError, match=said):
+        open_images(f"{web.url}/set")
+
+
 def test_absent_from_an_object_store(s3: str) -> None:
     with pytest.raises(DataError, match="there is nothing at `s3://"):
         open_images(f"{s3}/nowhere.tar")
@@ -301,6 +320,51 @@ def test_reading_ahead_raises_in_turn_and_stops() -> None:
     with pytest.raises(DataError, match="third"):
         next(stream)
     assert len(started) < 20
+
+
+def test_a_reader_that_stops_early_cancels_what_waits() -> None:
+    """One thread is busy with the second call while the others wait: they must never be made."""
+    busy, go_on = threading.Event(), threading.Event()
+    made: list[int] = []
+
+    def call(number: int) -> int:
+        made.append(number)
+        if number == 1:
+            busy.set()
+            assert go_on.wait(10)
+        return number
+
+    stream = ahead((partial(call, number) for number in range(100)), depth=5)
+    assert next(stream) == 0
+    assert busy.wait(10)
+    # Closing waits for the busy call, so that it is let go from aside, long after the others were cancelled.
+    timer = threading.Timer(0.2, go_on.set)
+    timer.start()
+    stream.close()  # type: ignore[attr-defined]
+    timer.join()
+    assert made == [0, 1]
+
+
+def test_a_failure_cancels_what_waits() -> None:
+    """Two threads: one fails, the other is busy until the failure was taken; nothing is begun after it."""
+    taken = threading.Event()
+    made: list[int] = []
+
+    def call(number: int) -> int:
+        made.append(number)
+        if number == 0:
+            raise DataError("first")
+        assert taken.wait(10)
+        return number
+
+    stream = ahead((partial(call, number) for number in range(100)), threads=2, depth=5)
+    timer = threading.Timer(0.3, taken.set)
+    timer.start()
+    with pytest.raises(DataError, match="first"):
+        next(stream)
+    timer.join()
+    # Calls that both threads began before the failure was taken; the fourth and later ones waited.
+    assert set(made) <= {0, 1, 2}
 
 
 # ---- the cache

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tokbench.errors import DataError, ImageError
@@ -102,9 +102,8 @@ def _raise(error: OSError) -> None:
 
 
 def _remote_files(place: Location) -> Iterator[tuple[str, int]]:
-    # What a walk cannot list must not shorten the set; only the plain walk of web servers would pass over it.
-    options = {"on_error": "raise"} if place.is_web else {}
-    files = reach(partial(place.fs.find, place.path, detail=True, **options), place.path)
+    find = partial(place.fs.find, place.path, detail=True)
+    files = _linked_files(place) if place.is_web else reach(find, place.path)
     prefix = place.path + "/"
     sizes = {path.removeprefix(prefix): info.get("size") for path, info in files.items()}
     if place.is_web:
@@ -114,3 +113,26 @@ def _remote_files(place: Location) -> Iterator[tuple[str, int]]:
     looked_up = ahead((partial(file_size, place, relative) for relative in unknown), threads=_THREADS)
     sizes |= dict(zip(unknown, looked_up, strict=True))
     yield from ((relative, int(sizes[relative] or 0)) for relative in names)
+
+
+def _linked_files(place: Location) -> dict[str, dict[str, Any]]:
+    """Follow the links of a web server's pages downwards.
+
+    The walk of fsspec passes over a page below the first that is gone or whose connection breaks, which would shorten
+    the set without a word.
+    """
+    files: dict[str, dict[str, Any]] = {}
+    seen = set()
+    waiting = [place.path]
+    while waiting:
+        folder = waiting.pop()
+        seen.add(folder)
+        for info in reach(partial(place.fs.ls, folder, detail=True), folder):
+            name = info["name"].rstrip("/")
+            if not name.startswith(folder + "/"):  # up, or to elsewhere
+                continue
+            if info["type"] != "directory":
+                files[name] = info
+            elif name not in seen:
+                waiting.append(name)
+    return files
