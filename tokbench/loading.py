@@ -15,6 +15,7 @@ from tokbench.errors import (
     MissingPackageError,
     SetupError,
     TokbenchError,
+    WeightsMissingError,
 )
 from tokbench.pretrained import load, published, with_random_weights
 from tokbench.shipped import shipped
@@ -46,13 +47,20 @@ class Fingerprint:
 
 
 def weight_paths(files: Iterable[WeightFile], overrides: Mapping[str, Path]) -> dict[str, Path]:
-    """Find every weights file on this machine.
+    """Find every weights file on this machine; optional ones that are absent are left out.
 
     Raises:
         WeightsMissingError: one is absent; says how to fetch it.
         DigestError: one is not the pinned file.
     """
-    return {file.name: resolve(file, overrides, shipped("adapters")) for file in files}
+    found = {}
+    for file in files:
+        try:
+            found[file.name] = resolve(file, overrides, shipped("adapters"))
+        except WeightsMissingError:
+            if not file.optional or file.name in overrides:
+                raise
+    return found
 
 
 def fingerprint(

@@ -8,7 +8,11 @@ Instead of `build`, an adapter module may define
 - ``convert(state, spec) -> state`` (optional): the published names and shapes turned into those of the network,
   by renaming, reshaping and dropping alone, so that it works on the meta device too;
 - ``wrap(spec, network) -> Tokenizer``: the network, on its device and in evaluation mode, as a tokenizer;
+- ``accept(path, spec)`` (optional): refuses a file that would load and be wrong, by raising `SetupError`;
 - ``golden(spec, network, inputs) -> outputs`` (optional): see `tokbench.golden`.
+
+A weights entry whose source ends in ``.json`` is no tensor file but the publisher's own settings: their values win over
+those of ``spec.options["config"]``.
 
 From these follow loading, `tokbench check --random-weights`, `--keys` and `--golden`.
 """
@@ -16,7 +20,7 @@ From these follow loading, `tokbench check --random-weights`, `--keys` and `--go
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tokbench.errors import DataError, SetupError
@@ -101,16 +105,33 @@ def load(
         dtype: the floating type of its weights.
 
     Raises:
-        SetupError: a file cannot be read, or its names and shapes are not those of the architecture.
+        SetupError: a file cannot be read or is refused, or its names and shapes are not those of the architecture.
     """
     from tokbench.weights import load_tensors
 
+    settled = _as_published(spec, files, paths)
+    accept = getattr(adapter, "accept", None)
     state: dict[str, Tensor] = {}
     for file in files:
+        if file.is_settings:
+            continue
+        if accept is not None:
+            accept(paths[file.name], spec)
         state |= load_tensors(file, paths[file.name])
-    network = adapter.architecture(spec)
-    fill(network, converted(adapter, state, spec), spec)
+    network = adapter.architecture(settled)
+    fill(network, converted(adapter, state, settled), spec)
     return adapter.wrap(spec, network.to(device, dtype).eval().requires_grad_(False))
+
+
+def _as_published(spec: TokenSpec, files: Sequence[WeightFile], paths: Mapping[str, Path]) -> TokenSpec:
+    """Let the values of the settings files that are here win over those of the header."""
+    from tokbench.weights import load_settings
+
+    config = dict(spec.options.get("config", {}))
+    for file in files:
+        if file.is_settings and file.name in paths:
+            config |= load_settings(file, paths[file.name])
+    return replace(spec, options={**spec.options, "config": config})
 
 
 def with_random_weights(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import json
 import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import DigestError, SetupError, WeightsMissingError
 
@@ -32,6 +33,8 @@ class WeightFile:
         inside: key of the checkpoint under which its tensors lie, e.g. ``state_dict``; dots go deeper.
         select: only tensors whose names start like this are taken, and the start is cut off, e.g. ``module.``.
         prefix: put before each name, for networks whose parts come in files of their own, e.g. ``encoder.``.
+        optional: used where it is there and done without where it is not, as a publisher's ``config.json`` is when the
+            header states the same settings.
     """
 
     name: str
@@ -42,6 +45,7 @@ class WeightFile:
     inside: str = ""
     select: str = ""
     prefix: str = ""
+    optional: bool = False
 
     @property
     def scheme(self) -> str:
@@ -52,6 +56,11 @@ class WeightFile:
     def basename(self) -> str:
         """File name at the source, kept in the cache."""
         return PurePosixPath(self.source).name
+
+    @property
+    def is_settings(self) -> bool:
+        """Whether it holds settings of an architecture (JSON) and no tensors."""
+        return self.basename.endswith(".json")
 
 
 def cache_dir() -> Path:
@@ -189,6 +198,32 @@ def load_tensors(file: WeightFile, path: Path) -> dict[str, Tensor]:
             hint=f"the file holds {', '.join(list(tensors)[:3])}, …; is it the right one?",
         )
     return {file.prefix + name: value for name, value in chosen.items()}
+
+
+def load_settings(file: WeightFile, path: Path) -> dict[str, Any]:
+    """Load the settings that a publisher stores beside the weights, e.g. ``config.json``.
+
+    Args:
+        file: the declaration; ``inside`` names the object to take, dots go deeper.
+        path: where it lies.
+
+    Raises:
+        SetupError: it is no JSON object, or has none at ``inside``.
+    """
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        for key in file.inside.split(".") if file.inside else ():
+            settings = settings[key]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SetupError(
+            f"settings of {file.name} at {path} cannot be read: {type(error).__name__}: {error}",
+            hint="fetch the file again",
+        ) from error
+    if not isinstance(settings, dict):
+        raise SetupError(
+            f"settings of {file.name} at {path}: wanted a JSON object, got {type(settings).__name__}"
+        )
+    return settings
 
 
 def load_state_dict(path: Path, *, inside: str = "") -> dict[str, Tensor]:
