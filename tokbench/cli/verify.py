@@ -140,11 +140,8 @@ def _show(verdicts: Sequence[Verdict], counts: dict[str, int]) -> None:
             "" if math.isnan(each.value) else f", here {each.value:.{_digits(each)}f}{unit}{_interval(each)}"
         )
         print_line(f"{each.verdict}: {figure.metric} {figure.printed}{unit} published{here}")
-        of = [
-            figure.image or figure.dataset,
-            f"{figure.images} images" if figure.images else "",
-            figure.protocol,
-        ]
+        count = f"{figure.images} images" if figure.images and not figure.image else ""
+        of = [figure.image or figure.dataset, count, figure.protocol]
         where = " · ".join(part for part in of if part)
         print_line(printable(f"  {where}{' · ' if where else ''}{figure.source}"))
         print_line(printable(f"  {each.reason}"))
