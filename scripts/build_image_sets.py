@@ -931,7 +931,12 @@ README = """# Image sets that travel with tokbench
 
 A card (`<name>.toml`) says what a set is: purpose, limits, known bias, licence and credit of every image, and
 the truth that tasks read. `digest` pins the decoded pixels, so the set stays the same in a folder, a tar or a
-Parquet file; each item's `sha256` pins its file. All images are 256×256, RGB, lossless WebP.
+Parquet file; each item's `sha256` pins its file. All images are 256×256, RGB, lossless WebP. The pages linked
+above add histograms of scales and what `identity`, JPEG and the embedded tokenizers score; they are written by
+
+    python scripts/data_cards.py --set NAME RUN ...
+
+from results folders of `tokbench run`, and `--check` says whether they still fit the cards.
 
 ## How they were built
 
@@ -1000,7 +1005,7 @@ def write_readme(photos: Photos) -> None:
         shown = sorted({item["from_photo"] for item in card["items"] if "from_photo" in item})
         for photo in shown:
             used.setdefault(photo, []).append(name.removesuffix("-mini"))
-        table.append(f"| `{name}` | {card['count']} | {len(shown)} | {card['title']} |")
+        table.append(f"| [`{name}`](cards/{name}.md) | {card['count']} | {len(shown)} | {card['title']} |")
     rows = []
     for photo in sorted(used):
         about = photos.about[photo]
