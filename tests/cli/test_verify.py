@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from typer.testing import CliRunner
 
 import tokbench.published
 from tokbench.cli.app import app
-from tokbench.errors import EmptyImageSetError, TokbenchError, UnknownNameError, UsageError
+from tokbench.errors import EmptyImageSetError, UnknownNameError, UsageError
+from tokbench.metrics.pixel import PSNR as PSNR_DB
+from tokbench.metrics.pooled import PSNR_POOLED
 from tokbench.published import COLUMNS, load_figures
 from tokbench.results.verdict import TOLERANCES, same_set, tolerance
+from tokbench.tasks.reconstruction import RECONSTRUCTION
 
 NAME = "vq-patch-8"
 ROW = dict.fromkeys(COLUMNS, "") | {
@@ -74,7 +78,9 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     from tokbench import evaluate
 
     folder = tmp_path_factory.mktemp("verify") / "run"
-    results = evaluate(NAME, images, "rate-distortion", protocol="adm-64", out=folder)
+    metrics = (PSNR_DB, PSNR_POOLED)
+    task = replace(RECONSTRUCTION, metrics=metrics, headline=("psnr",), primary="psnr")
+    results = evaluate(NAME, images, task, protocol="adm-64", out=folder)
     table = results.images()
     by_image = dict(zip(table["image"], table["psnr"], strict=True))
     return folder, results.value(NAME, "psnr"), by_image
@@ -142,7 +148,7 @@ def test_the_rule_of_psnr(finished: tuple[Path, float, dict[str, float]], publis
         ),
         ({"image": "image-077", "images": "1"}, "0 images of the run are called image-077"),
         (
-            {"image": "image-001", "metric": "fd_lite0", "evaluator": "lite0", "unit": ""},
+            {"image": "image-001", "metric": "psnr_pooled"},
             "no value for one image",
         ),
     ],
@@ -220,12 +226,12 @@ def test_names(images: Path, publish: Any) -> None:
         call("verify", "vq-pach-8")
     with pytest.raises(UnknownNameError, match="did you mean `theirs`"):
         call("describe", "their")
-    with pytest.raises(UsageError, match="no figure of `jpeg-q50` is published"):
+    with pytest.raises(UsageError, match="no published figure of `jpeg-q50` is known"):
         call("verify", "jpeg-q50")
     with pytest.raises(UsageError, match="comes from `nowhere`") as caught:
         call("verify", NAME, "--source", "nowhere")
     assert caught.value.hint == "its sources are stand-in"
-    with pytest.raises(TokbenchError, match="unknown tokenizer `theirs`"):
+    with pytest.raises(UsageError, match=r"figures of `theirs` \(1\) and no adapter"):
         call("verify", "theirs", "--images", images)
 
 

@@ -70,6 +70,11 @@ def verify(
     figures = find_figures(name, source, catalog)
     if run is not None:
         verdicts = judge_all(figures, Results.load(run), _bare(name), dataset, tasks_of(figures, catalog))
+    elif _bare(name) == name and name not in catalog.tokenizers:
+        raise UsageError(
+            f"tokbench has figures of `{name}` ({len(figures)}) and no adapter",
+            hint=f"`tokbench describe {name}` shows them; verify FILE.py:{name}, or --run DIR, compares with them",
+        )
     else:
         if offline:
             go_offline([images] if images else [])
@@ -106,6 +111,7 @@ def find_figures(name: str, source: str, catalog: Catalog) -> Sequence[Figure]:
     Raises:
         UnknownNameError: neither a figure nor the catalog has that name.
         UsageError: there is no figure of it, or none from that source.
+        TokbenchError: the catalog says why that tokenizer cannot be had.
     """
     from tokbench.published import figures_of, load_figures
 
@@ -114,10 +120,12 @@ def find_figures(name: str, source: str, catalog: Catalog) -> Sequence[Figure]:
     figures = figures_of(bare, everything)
     if not figures:
         named = {each.tokenizer for each in everything if each.tokenizer}
-        if bare not in catalog.tokenizers:
-            raise UnknownNameError("tokenizer", bare, {*named, *catalog.tokenizers})
+        try:
+            catalog.tokenizer(name)
+        except UnknownNameError as error:
+            raise UnknownNameError("tokenizer", bare, {*named, *catalog.tokenizers}) from error
         raise UsageError(
-            f"no figure of `{bare}` is published", hint=f"figures are known of {', '.join(sorted(named))}"
+            f"no published figure of `{bare}` is known", hint="docs/published.md says where to add one"
         )
     chosen = figures_of(bare, everything, source)
     if not chosen:
