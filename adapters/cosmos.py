@@ -76,7 +76,7 @@
 
 Latents are ``[n, 16, h / f, w / f]``, ids ``[n, h / f, w / f]`` of a quantiser of 8·8·8·5·5·5 levels. Any multiple of f
 will do; 256 is where tokens are counted. The files are made for bfloat16 and brought to the type of the run. Each holds
-its own code, which torch runs without Python; torch calls `torch.jit.load` deprecated since 2.13 and it still works.
+its own code, which torch runs without Python; torch has called `torch.jit.load` deprecated since 2.13, and it works.
 There is nothing to build with random weights. ``main`` stands where no revision could be looked up.
 """
 
@@ -148,7 +148,9 @@ def build(
 
 def _load(path: Path, device: torch.device, dtype: torch.dtype) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", message=r".*torch\.jit\.load"
+        )  # the category depends on the release
         try:
             module: Any = torch.jit.load(str(path), map_location=device)
         except RuntimeError as error:

@@ -214,6 +214,7 @@
 # channels = 4
 # options.class = "AutoencoderKLAllegro"
 # options.frames = 24
+# options.frames_first = true
 # options.tiling = true
 # options.one_by_one = true
 # [[tool.tokbench.tokenizers.weights]]
@@ -317,8 +318,8 @@
 
 Latents are ``[n, channels, h / f, w / f]``, the frame axis dropped; `allegro-vae` and `minimax-h3-vae` cannot decode a
 single frame, so the picture is repeated, the first frame is what counts, and all latent frames are kept and paid for:
-``[n, channels, frames, h / f, w / f]``. Allegro decodes by tiles of 320 pixels only. Any other takes every multiple of
-f; 256 is where tokens are counted. Latents are not scaled: that serves the diffusion model. Where a repository has a
+``[n, channels, frames, h / f, w / f]``. Allegro works by tiles of 320 pixels only. Any other takes every multiple of f;
+256 is where tokens are counted. Latents are not scaled: that serves the diffusion model. Where a repository has a
 ``config.json``, its values win over those above, which are the library's defaults where nothing is stated.
 ``main`` stands where no revision could be looked up.
 """
@@ -339,8 +340,8 @@ class Still:
     """How a video network is called with pictures.
 
     Args:
-        spec: ``options`` may ask for ``frames`` copies of the picture, an opaque ``alpha`` channel, ``tiling``, or one
-            picture a call (``one_by_one``).
+        spec: ``options`` may ask for ``frames`` copies of the picture, an opaque ``alpha`` channel, ``tiling``, one
+            picture a call (``one_by_one``), or say that decoded frames come before channels (``frames_first``).
         network: on its device, in evaluation mode.
     """
 
@@ -348,6 +349,7 @@ class Still:
         self._frames: int = spec.options.get("frames", 1)
         self._alpha: bool = spec.options.get("alpha", False)
         self._one_by_one: bool = spec.options.get("one_by_one", False)
+        self._frame_axis = 1 if spec.options.get("frames_first", False) else 2
         self._network = network
         if spec.options.get("tiling", False):
             network.enable_tiling()
@@ -364,7 +366,7 @@ class Still:
         """Return the first frame, ``[n, 3, h, w]``."""
         video = latents.unsqueeze(2) if latents.ndim == 4 else latents
         frames = [self._network.decode(part).sample for part in self._parts(video)]
-        return torch.cat(frames)[:, :3, 0]
+        return torch.cat(frames).select(self._frame_axis, 0)[:, :3]
 
     def _parts(self, videos: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return videos.split(1 if self._one_by_one else max(len(videos), 1))
