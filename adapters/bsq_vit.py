@@ -12,6 +12,7 @@
 # trained_on = ["imagenet-train"]
 # stride = 8
 # capabilities = ["encoder-features"]
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "bsq-vit-18"

@@ -9,7 +9,9 @@
 # license = "Apache-2.0"
 # source = "https://github.com/TencentARC/SEED-Voken"
 # revision = "b9a17eac8e2c0779c12a5429b0bfd6c502788484"
+# any_size = true
 # capabilities = ["encoder-features"]
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "open-magvit2-256"
@@ -126,7 +128,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokbench.nn.autoencoders import DiscreteTokenizer
-from tokbench.nn.lfq import LookupFree, averaged, outputs
+from tokbench.nn.lfq import LookupFree, outputs
+from tokbench.nn.taming_names import average_weights, own_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,7 +146,7 @@ def architecture(spec: TokenSpec) -> nn.Module:
 
 def convert(state: Mapping[str, Tensor], spec: TokenSpec) -> dict[str, Tensor]:
     """Take the averaged parameters, and leave losses and discriminators behind."""
-    return averaged(state, average=spec.options["config"].get("use_ema", False))
+    return own_parts(average_weights(state))
 
 
 def wrap(spec: TokenSpec, network: nn.Module) -> Tokenizer:

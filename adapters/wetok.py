@@ -11,7 +11,9 @@
 # license = "Apache-2.0"
 # source = "https://github.com/zhuangshaobin/WeTok"
 # revision = "caa2ad7e709cdabe8432bead448f7514def13919"
+# any_size = true
 # capabilities = ["encoder-features"]
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "wetok-ds16"
@@ -184,7 +186,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from tokbench.nn.autoencoders import DiscreteTokenizer
-from tokbench.nn.lfq import LookupFree, averaged, outputs
+from tokbench.nn.lfq import LookupFree, outputs
+from tokbench.nn.taming_names import average_weights, own_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,7 +212,7 @@ def architecture(spec: TokenSpec) -> nn.Module:
 
 def convert(state: Mapping[str, Tensor], spec: TokenSpec) -> dict[str, Tensor]:
     """Take the averaged parameters, and leave losses and discriminators behind."""
-    return averaged(state, average=spec.options["config"].get("use_ema", False))
+    return own_parts(average_weights(state))
 
 
 def wrap(spec: TokenSpec, network: nn.Module) -> Tokenizer:

@@ -40,20 +40,6 @@ class LookupFree(nn.Module):
         return (images + 1) / 2
 
 
-def averaged(state: Mapping[str, Tensor], *, average: bool) -> dict[str, Tensor]:
-    """Pick the encoder's and decoder's tensors out of a checkpoint of the publishers.
-
-    Args:
-        state: names and tensors of a checkpoint; losses and discriminators are passed over.
-        average: take each parameter's moving average, as the publishers' evaluation does, where the checkpoint has one:
-            it lies under ``model_ema.`` and the parameter's name without its dots.
-    """
-    own = {name: value for name, value in state.items() if name.startswith(("encoder.", "decoder."))}
-    if not average:
-        return own
-    return {name: state.get(f"model_ema.{name.replace('.', '')}", value) for name, value in own.items()}
-
-
 def outputs(network: LookupFree, images: Tensor) -> dict[str, Tensor]:
     """Compute what golden cases record, for images in [-1, 1]; ``tokens`` are ``[n, h * w, ids a position]``."""
     features = network.encoder(images)

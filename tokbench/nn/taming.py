@@ -35,7 +35,7 @@ class Layout:
         out_ch: channels of a decoded image.
         norm_num_groups: groups of every group norm.
         double_z: the encoder gives mean and log variance.
-        quant_conv_ks: kernel of the convolutions around the quantiser.
+        quant_conv_ks: kernel of the convolutions around the quantiser; 0 where there are none.
         spatial: the decoder's norms are modulated by the code vectors (MoVQ, arXiv 2209.09002).
         tanh_out: the decoder ends in tanh.
     """
@@ -183,8 +183,8 @@ def signed_golden(
     return got | {name: value * 2 - 1 for name, value in got.items() if name.startswith("decoded")}
 
 
-def _conv(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+def _conv(inputs: int, outputs: int, kernel: int) -> nn.Module:
+    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2) if kernel else nn.Identity()
 
 
 def _encoder(layout: Layout) -> nn.Module:
@@ -194,7 +194,7 @@ def _encoder(layout: Layout) -> nn.Module:
     _refuse_odd(layout, layout.ch_mult)
     levels = range(len(layout.ch_mult))
     kinds = [f"{'Attn' if level in layout.encoder_attention else ''}DownEncoderBlock2D" for level in levels]
-    encoder = Encoder(
+    encoder: Any = Encoder(
         in_channels=layout.in_channels,
         out_channels=layout.z_channels,
         down_block_types=tuple(kinds),
@@ -215,7 +215,8 @@ def _encoder(layout: Layout) -> nn.Module:
             groups=layout.norm_num_groups,
             eps=1e-6,
         )
-    return encoder
+    network: nn.Module = encoder
+    return network
 
 
 def _decoder(layout: Layout) -> nn.Module:
