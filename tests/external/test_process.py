@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from tokbench.errors import SetupError, WorkerError
 from tokbench.external.frames import MAX_HEADER, Channel, Frame, FrameError, Part
+from tokbench.external.frames import __file__ as frames_file
 from tokbench.external.process import Worker
 
 if TYPE_CHECKING:
@@ -261,3 +263,25 @@ def test_a_worker_ends_with_its_parent_even_in_the_middle_of_a_call(tmp_path: Pa
         parent.kill()
     assert len(members) == 1 + busy
     assert all(_gone(pid) for pid in members)
+
+
+def test_what_the_worker_runs_is_old_python_without_packages() -> None:
+    package = Path(frames_file).parents[1]
+    names = ("__init__", "errors", "tokenizer", "stored", "weights")
+    names += tuple(f"external/{name}" for name in ("__init__", "frames", "tensors", "worker"))
+    for name in names:
+        tree = ast.parse((package / f"{name}.py").read_text(), feature_version=(3, 9))
+        guarded = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        for node in tree.body if name == "weights" else ast.walk(tree):
+            if id(node) in guarded or not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            modules = (
+                [node.module] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
+            )
+            roots = {str(module).partition(".")[0] for module in modules}
+            assert roots <= sys.stdlib_module_names | {"torch", "numpy", "tokbench"}, (name, roots)

@@ -73,7 +73,8 @@ def _tokenizer(name: str, catalog: Catalog) -> dict[str, Any] | None:
     facts = {key: getattr(spec, key) for key in spec.__dataclass_fields__ if key != "name"}
     facts["options"] = dict(spec.options)
     weights = [asdict(file) for file in entry.variant.weights]
-    return facts | {"origin": entry.origin, "weights": weights}
+    environment = asdict(entry.variant.environment) if entry.variant.environment else None
+    return facts | {"origin": entry.origin, "weights": weights, "environment": environment}
 
 
 def _unavailable(name: str, catalog: Catalog) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ _NOT_SOURCE = {".git", "__pycache__"}
 def checkout_path(environment: Environment) -> Path:
     """Return where `fetch_checkout` puts a repository: ``CACHE/sources/OWNER+NAME/COMMIT``; it need not exist."""
     parts = environment.repository.removesuffix(".git").split("/")[3:]
-    return cache_dir() / "sources" / "+".join(parts) / environment.commit
+    return cache_dir().absolute() / "sources" / "+".join(parts) / environment.commit
 
 
 def fetch_checkout(environment: Environment, say: Callable[[str], None]) -> Path:

@@ -33,7 +33,7 @@ _MINORS = range(9, 20)
 
 def environment_path(environment: Environment) -> Path:
     """Return where `build_environment` puts an environment; it need not exist."""
-    return cache_dir() / "environments" / environment.key
+    return cache_dir().absolute() / "environments" / environment.key
 
 
 def find_python(environment: Environment) -> Path | None:

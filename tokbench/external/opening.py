@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokbench.errors import SetupError, UsageError
@@ -12,7 +13,6 @@ from tokbench.external.environments import build_environment, find_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     import torch
 
@@ -67,12 +67,12 @@ def require(entry: TokenizerEntry) -> tuple[Path, Path | None]:
         raise SetupError(
             f"tokenizer `{entry.name}` runs from {environment.repository} at {environment.commit[:12]}, "
             "which is not on this machine",
-            hint=f"`tokbench fetch {entry.name}` gets it, or pass --source {entry.name}=DIR",
+            hint=f"`tokbench fetch {_said(entry)}` gets it, or pass --source {entry.name}=DIR",
         )
     if located.python is None:
         raise SetupError(
             f"tokenizer `{entry.name}` needs an environment of its own, which is not built",
-            hint=f"`tokbench fetch {entry.name}` builds it",
+            hint=f"`tokbench fetch {_said(entry)}` builds it",
         )
     return located.python, located.source
 
@@ -148,6 +148,11 @@ def environment_of(entry: TokenizerEntry) -> Environment:
     assert entry.variant is not None
     assert entry.variant.environment is not None
     return entry.variant.environment
+
+
+def _said(entry: TokenizerEntry) -> str:
+    """Return what names a tokenizer on the command line: its name, or a file of the user's own."""
+    return f"{entry.origin}:{entry.name}" if Path(entry.origin).absolute() == entry.path else entry.name
 
 
 def _seconds(variable: str, default: float) -> float:
