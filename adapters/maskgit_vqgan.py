@@ -11,6 +11,7 @@
 # kind = "discrete"
 # tokens = 256
 # resolution = 256
+# any_size = true
 # stride = 16
 #
 # [[tool.tokbench.tokenizers]]

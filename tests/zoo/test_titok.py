@@ -15,6 +15,7 @@ from tokbench.catalog import Catalog, discover
 from tokbench.errors import ContractError, MissingPackageError, SetupError
 from tokbench.golden import golden_spec
 from tokbench.loading import adapter_module
+from tokbench.networks.clip import L14_336
 from tokbench.nn.clip_text import TextTower, caption_states
 from tokbench.pretrained import Published, compare_keys, load, published, read_keys, with_random_weights
 from tokbench.testing import check_tokenizer
@@ -129,9 +130,13 @@ def test_maskgit_passes_the_contract_when_small(catalog: Catalog) -> None:
     config = {**variant.spec.options["config"], "hidden_channels": 32, "num_res_blocks": 1, "z_channels": 8}
     config |= {"channel_mult": [1, 2, 1, 1, 1], "num_embeddings": 16, "embedding_dim": 8}
     spec = replace(variant.spec, vocab=16, resolution=64, options={"config": config})
-    check_tokenizer(
-        with_random_weights(adapter, spec, device=CPU, dtype=torch.float32), trained=False
-    ).raise_if_failed()
+    tokenizer = with_random_weights(adapter, spec, device=CPU, dtype=torch.float32)
+    check_tokenizer(tokenizer, trained=False).raise_if_failed()
+    assert spec.any_size
+    codes = tokenizer.encode(torch.rand(1, 3, 48, 80))
+    assert codes.ids is not None
+    assert codes.ids.shape == (1, 3, 5)
+    assert tokenizer.decode(codes).shape == (1, 3, 48, 80)
 
 
 def test_half_precision_takes_and_gives_float32(catalog: Catalog) -> None:
@@ -210,6 +215,7 @@ def test_the_caption_is_read_by_clip_and_is_the_same_for_every_image(
     _save(own, paths["own"])
     _save({name.removeprefix("clip."): value for name, value in tower.items()}, paths["clip-l14-336"])
     clip = next(file for file in variant.weights if file.name == "clip-l14-336")
+    assert clip.source == L14_336.source  # one file in the cache for both
     files = (WeightFile("own", "https://example.org/own"), clip)
     built = load(adapter, spec, files, paths, device=CPU, dtype=torch.float32)
     images = built.decode(Codes(ids=torch.tensor([[1] * 16, [1] * 16])))
