@@ -757,7 +757,7 @@ CARDS: dict[str, dict[str, str]] = {
             "Figures to be compared with ImageNet or COCO rFID: 128 images are far too few for a "
             "distribution distance to be more than a smoke test. Semantics in earnest: the classes are three, of "
             "very different colour and texture, and belong to the photograph, so that a close crop of an animal "
-            "may show grass only."
+            "may show grass only; always saying animal is right for 52 of 101 labelled images."
         ),
         "bias": (
             "Mostly animals and monuments, daylight, outdoors; few people, no indoor scenes to speak of, no"
