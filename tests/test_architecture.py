@@ -30,6 +30,7 @@ BASE = {
     "environment",
     "stored",
     "golden",
+    "unavailable",
 }
 MAY_IMPORT = {
     "images": BASE,

@@ -15,9 +15,10 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tokbench.errors import BrokenPluginError, TokbenchError, UnknownNameError
+from tokbench.errors import BrokenPluginError, TokbenchError, UnavailableError, UnknownNameError
 from tokbench.header import Variant, read_header
 from tokbench.shipped import shipped
+from tokbench.unavailable import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -115,12 +116,19 @@ class Catalog:
 
         Raises:
             UnknownNameError: no such tokenizer.
+            UnavailableError: it is a known system that nobody can run.
             BrokenPluginError: it exists but its header or module cannot be used.
         """
         path, _, variant = name.partition(".py")
         if name.endswith(".py") or variant.startswith(":"):
             entry = _from_file(Path(path + ".py"), variant[1:])
         else:
+            if name not in self.tokenizers and name in unavailable():
+                system = unavailable()[name]
+                raise UnavailableError(
+                    f"`{name}` ({system.title}) cannot be run as an image tokenizer: {system.reason}",
+                    hint=f"nearest: {system.instead}" if system.instead else "`tokbench list` shows what can be run",
+                )
             entry = _find("tokenizer", name, self.tokenizers)
         if entry.broken:
             raise BrokenPluginError(f"tokenizer `{name}` ({entry.origin}) is broken: {entry.broken}")

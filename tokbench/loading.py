@@ -85,6 +85,7 @@ def build_tokenizer(
     dtype: torch.dtype,
     overrides: Mapping[str, Path],
     random_weights: bool = False,
+    fresh: bool = False,
 ) -> Tokenizer:
     """Import the adapter and build one of its tokenizers.
 
@@ -94,6 +95,7 @@ def build_tokenizer(
         dtype: the type its weights shall have.
         overrides: ``--weights NAME=PATH``.
         random_weights: build the architecture at full size with seeded random weights instead of the published ones.
+        fresh: run the adapter's code anew, so that nothing is shared with a tokenizer built before.
 
     Raises:
         WeightsMissingError: a weights file is absent.
@@ -111,7 +113,7 @@ def build_tokenizer(
 
         return open_external(entry, paths, device=device, dtype=dtype)
     try:
-        module = adapter_module(entry)
+        module = adapter_module(entry, fresh=fresh)
         adapter = published(module)
         if adapter is None:
             if random_weights:
@@ -180,11 +182,18 @@ def require_packages(evaluator: Evaluator) -> None:
             )
 
 
-def adapter_module(entry: TokenizerEntry) -> ModuleType:
-    """Import an adapter, from its distribution or its file; whatever its code raises passes through."""
-    if entry.module:
+def adapter_module(entry: TokenizerEntry, *, fresh: bool = False) -> ModuleType:
+    """Import an adapter, from its distribution or its file; whatever its code raises passes through.
+
+    Args:
+        entry: what the catalog found.
+        fresh: run its file again under a name of its own instead of returning the module imported before.
+    """
+    if entry.module and not fresh:
         return importlib.import_module(entry.module)
     name = f"tokbench_adapter_{entry.path.stem}_{digest(entry.path)[:8]}"
+    while fresh and name in sys.modules:
+        name += "_fresh"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, entry.path)
