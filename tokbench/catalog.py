@@ -11,7 +11,8 @@ from __future__ import annotations
 import importlib.util
 import os
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -127,7 +128,9 @@ class Catalog:
                 system = unavailable()[name]
                 raise UnavailableError(
                     f"`{name}` ({system.title}) cannot be run as an image tokenizer: {system.reason}",
-                    hint=f"nearest: {system.instead}" if system.instead else "`tokbench list` shows what can be run",
+                    hint=f"nearest: {system.instead}"
+                    if system.instead
+                    else "`tokbench list` shows what can be run",
                 )
             entry = _find("tokenizer", name, self.tokenizers)
         if entry.broken:
@@ -218,11 +221,17 @@ def _points(group: str) -> list[EntryPoint]:
 
 
 def _dist_name(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "?"
+    return _name_and_version(point.dist)[0]
 
 
 def _dist(point: EntryPoint) -> str:
-    return f"{_dist_name(point)} {point.dist.version}" if point.dist is not None else "?"
+    return " ".join(filter(None, _name_and_version(point.dist)))
+
+
+@lru_cache(maxsize=64)
+def _name_and_version(dist: Distribution | None) -> tuple[str, str]:
+    # Each look at a distribution's metadata parses the whole file, README included.
+    return (dist.name, dist.version) if dist is not None else ("?", "")
 
 
 def _reason(error: BaseException) -> str:
