@@ -120,7 +120,7 @@ def load(
         state |= load_tensors(file, paths[file.name])
     network = adapter.architecture(settled)
     fill(network, converted(adapter, state, settled), spec)
-    return adapter.wrap(spec, network.to(device, dtype).eval().requires_grad_(False))
+    return adapter.wrap(spec, _placed(network, device, dtype))
 
 
 def _as_published(spec: TokenSpec, files: Sequence[WeightFile], paths: Mapping[str, Path]) -> TokenSpec:
@@ -143,7 +143,16 @@ def with_random_weights(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = adapter.architecture(spec)
-    return adapter.wrap(spec, network.to(device, dtype).eval().requires_grad_(False))
+    return adapter.wrap(spec, _placed(network, device, dtype))
+
+
+def _placed(network: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
+    """Bring a network to its device and type, ready to run; no cast is asked for where none is needed."""
+    network = network.to(device)
+    floating = (each for each in (*network.parameters(), *network.buffers()) if each.is_floating_point())
+    if any(each.dtype != dtype for each in floating):
+        network = network.to(dtype)  # libraries warn at this
+    return network.eval().requires_grad_(False)
 
 
 def converted(adapter: Published, state: dict[str, Tensor], spec: TokenSpec) -> dict[str, Tensor]:
