@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tokbench import Results, evaluate
+from tokbench.metrics.probe import LINEAR_PROBE
+from tokbench.tasks.semantics import SEMANTICS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,3 +44,14 @@ def test_blank_says_why(results: Results) -> None:
     assert rows["vq-patch-8", "linear_probe"].reason.startswith(
         "needs two labels with 5 images each; 0 images"
     )
+
+
+def test_the_probe_runs_on_the_classes_of_photos_mini(tmp_path: Path) -> None:
+    name = LINEAR_PROBE.name
+    task = replace(SEMANTICS, metrics=(LINEAR_PROBE,), headline=(name,), primary=name)
+    done = evaluate("vq-patch-8", "photos-mini", task, limit=64, out=tmp_path / "out")
+    (row,) = done.rows
+    assert (row.status, row.reason) == ("ok", "")
+    # A share of images, with an interval that says how few they are.
+    assert 0.2 < row.value < 1
+    assert row.ci_low < row.value < row.ci_high
