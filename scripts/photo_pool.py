@@ -56,6 +56,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 TRAINING_LIST = REPOSITORY / "scripts" / "training_photos.json"
 EVALUATION_LIST = REPOSITORY / "datasets" / "evaluation_photos.json"
 
+LEAST_SIDE = 250  # pixels; crops are 256 wide, so that hardly anything is enlarged
 SHORT_SIDE = 1080  # pixels; larger photographs are reduced, smaller ones kept as they are
 HASH_SIDE = 16  # the difference hash has HASH_SIDE**2 bits
 NEAR_DUPLICATE_BITS = 40  # of 256; unrelated photographs differ in about 128
@@ -415,7 +416,7 @@ def write_pool(photos: list[Photo], pool: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for photo in photos:
         image = decode(photo)
-        if min(image.size) < 256:
+        if min(image.size) < LEAST_SIDE:
             raise ValueError(f"{photo.id}: {image.width}x{image.height} is too small")
         folder = pool / photo.part
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tokbench.metrics.face import BINS as FACE_BINS
 from tokbench.metrics.text import BINS, bin_numbers, size_ratio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,6 +115,25 @@ def test_boxes_and_points_lie_inside_the_image():
         for x, y in entry.get("points", ()):
             assert x0 <= x <= x1
             assert y0 <= y <= y1
+
+
+def test_faces_fill_every_bin_and_one_person_has_two_photographs():
+    items = card("faces-mini")["items"]
+    shown = [(item["from_photo"], face) for item in items for face in item["truth"]["faces"]]
+    with_points = [(photo, face) for photo, face in shown if "points" in face]
+    ratios = [max(x1 - x0, y1 - y0) / 256 for _, face in with_points for x0, y0, x1, y1 in [face["box"]]]
+    counts = [sum(low <= ratio < high for ratio in ratios) for low, high in FACE_BINS[256]]
+    assert counts == [5, 6, 11]  # as the card says
+    assert (len(shown), len(with_points)) == (26, 22)
+    photos = {}
+    for photo, face in with_points:
+        photos.setdefault(face["identity"], set()).add(photo)
+        left, right, nose, *mouth = face["points"]
+        assert left[0] < right[0]
+        assert mouth[0][0] < mouth[1][0]
+        assert max(left[1], right[1]) < nose[1] < max(each[1] for each in mouth)
+    assert {name for name, seen in photos.items() if len(seen) > 1} == {"nikola-tesla"}
+    assert len(photos) == 7
 
 
 def words_of(items):
