@@ -221,7 +221,12 @@ def test_an_object_that_vanishes_is_one_image_less(web: Any) -> None:
 
 def test_a_listing_that_breaks_is_tried_again(web: Any) -> None:
     web.files |= {"set/a.png": b"a", "set/sub/b.png": b"b"}
-    web.faults = [200, 200, "close"]  # what is at the URL, the page of the set, the page of the subfolder
+    web.faults = [
+        200,
+        200,
+        "close",
+        "close",
+    ]  # aiohttp asks a second time; what is at the URL, the page of the set, the page of the subfolder
     items = open_images(f"{web.url}/set").items
     assert not web.faults
     assert [item.file for item in items] == ["a.png", "sub/b.png"]
