@@ -92,41 +92,50 @@ import re
 from typing import TYPE_CHECKING
 
 from diffusers import AutoencoderTiny
+from torch import Tensor, nn
 
-from tokbench.nn.dtype import floating_dtype
-from tokbench.tokenizer import Codes
+from tokbench.nn.autoencoders import Coder
+from tokbench.tokenizer import Codes, Tokenizer, TokenSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
-
-    from tokbench.tokenizer import Tokenizer, TokenSpec
-
 _LAYER = re.compile(r"(encoder|decoder)\.(\d+)\.(.*)")
 
 
-class TinyTokenizer:
+class TinyAutoencoder(nn.Module):
+    """Both halves of diffusers' class; images are in [0, 1]."""
+
+    def __init__(self, latent_channels: int) -> None:
+        super().__init__()
+        whole = AutoencoderTiny(latent_channels=latent_channels)
+        self.encoder, self.decoder = whole.encoder, whole.decoder
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the latents ``[n, channels, h / 8, w / 8]`` of ``[n, 3, h, w]``."""
+        return self.encoder(images * 2 - 1)
+
+    def pixels(self, vectors: Tensor) -> Tensor:
+        """Return the images of latents, not clamped."""
+        return (self.decoder(vectors) + 1) / 2
+
+
+class TinyTokenizer(Coder):
     """Latents are ``[n, channels, h / 8, w / 8]``; any size that is a multiple of 8."""
 
-    def __init__(self, spec: TokenSpec, network: AutoencoderTiny) -> None:
-        self.spec = spec
-        self._network = network
-
     def encode(self, images: Tensor) -> Codes:
-        """Return the latents."""
-        return Codes(latents=self._network.encode((images * 2 - 1).to(floating_dtype(self._network))).latents)
+        """Return the latents; there is no posterior."""
+        return Codes(latents=self._features(images))
 
     def decode(self, codes: Codes) -> Tensor:
         """Rebuild the images, not clamped."""
         assert codes.latents is not None
-        first = next(self._network.parameters())
-        return (self._network.decode(codes.latents.to(first.device, first.dtype)).sample.float() + 1) / 2
+        return self._pixels(codes.latents)
 
 
-def architecture(spec: TokenSpec) -> AutoencoderTiny:
+def architecture(spec: TokenSpec) -> TinyAutoencoder:
     """Build the network; all but the channels of its latents is the same in the family."""
-    return AutoencoderTiny(latent_channels=spec.options["config"]["latent_channels"])
+    return TinyAutoencoder(spec.options["config"]["latent_channels"])
 
 
 def convert(state: Mapping[str, Tensor], spec: TokenSpec) -> dict[str, Tensor]:
@@ -142,6 +151,6 @@ def _renamed(name: str) -> str:
     return f"{half}.layers.{int(index) - (half == 'decoder')}.{rest}"
 
 
-def wrap(spec: TokenSpec, network: AutoencoderTiny) -> Tokenizer:
+def wrap(spec: TokenSpec, network: TinyAutoencoder) -> Tokenizer:
     """Make a tokenizer of the network."""
     return TinyTokenizer(spec, network)

@@ -161,10 +161,10 @@ class GumbelTokenizer(Coder):
 
 
 def architecture(spec: TokenSpec) -> ConvAutoencoder:
-    """Build the network of the official settings; only the Gumbel variant has a temperature."""
+    """Build the network of the official settings; only the Gumbel variant has a temperature and a weight of its own."""
     config = spec.options["config"]
     layout = read_layout(config)
-    if "temperature_scheduler_config" in config:
+    if config.keys() & {"temperature_scheduler_config", "kl_weight"}:
         return ConvAutoencoder(layout, ScoreQuantizer(layout.z_channels, config["n_embed"], layout.embed_dim))
     return ConvAutoencoder(layout, VectorQuantizer(config["n_embed"], layout.embed_dim))
 

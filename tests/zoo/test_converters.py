@@ -151,6 +151,16 @@ def test_the_contract(catalog: Catalog, name: str) -> None:
     check_tokenizer(module.wrap(spec, network), trained=False).raise_if_failed()
 
 
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_half_precision_gives_float32_images(catalog: Catalog, name: str) -> None:
+    module, spec, network = _tiny(catalog, name)
+    tokenizer = module.wrap(spec, network.bfloat16())
+    with torch.inference_mode():
+        images = tokenizer.decode(tokenizer.encode(torch.rand(1, 3, 32, 32)))
+    assert images.dtype == torch.float32
+    assert images.isfinite().all()
+
+
 @pytest.mark.parametrize("name", sorted(TINY.keys() - {"var-vae-256"}))
 def test_images_need_not_be_square(catalog: Catalog, name: str) -> None:
     module, spec, network = _tiny(catalog, name)

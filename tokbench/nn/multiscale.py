@@ -7,8 +7,10 @@ takes its nearest entry, and the entries are enlarged to full size again (bicubi
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name torch's own documentation uses)
 from torch import Tensor, nn
@@ -102,8 +104,7 @@ class MultiScaleQuantizer(nn.Module):
 
     def lengths(self) -> tuple[int, ...]:
         """Return how many ids the first scale has, the first two, …, and all."""
-        sizes = torch.tensor([rows * columns for rows, columns in self.scales], device="cpu")
-        return tuple(sizes.cumsum(0).tolist())
+        return tuple(itertools.accumulate(rows * columns for rows, columns in self.scales))
 
     def entries(self) -> Tensor:
         """Return the codebook, float32 ``[vocab, dim]``."""
@@ -131,6 +132,9 @@ class _Directions(VectorQuantizer):
 
 
 def _ticks(count: int) -> tuple[float, ...]:
-    """Where along the scales, from 0 to 1, each φ belongs; the scale's nearest one refines it."""
+    """Where along the scales, from 0 to 1, each φ belongs; the scale's nearest one refines it.
+
+    Some scales lie in the middle of two: NumPy's rounding decides there, as in the authors' code.
+    """
     edge = 1 / (3 if count == 4 else 2) / count
-    return tuple(torch.linspace(edge, 1 - edge, count, dtype=torch.float64, device="cpu").tolist())
+    return tuple(np.linspace(edge, 1 - edge, count).tolist())
