@@ -122,5 +122,6 @@ def golden(spec: TokenSpec, network: nn.Module, inputs: Mapping[str, Tensor]) ->
     outputs = discrete_outputs(network, inputs["images"])
     entries = outputs["quantized"]
     return in_row(outputs) | {
-        f"decoded_len{length}": network.pixels(entries[..., :length]) for length in range(1, entries.shape[2])
+        f"decoded_len{length}": network.pixels(entries[..., :length])
+        for length in range(1, entries.shape[2] + 1)
     }
