@@ -96,7 +96,16 @@ def architecture(spec: TokenSpec) -> nn.Module:
 
 
 def convert(state: Mapping[str, Tensor], spec: TokenSpec) -> dict[str, Tensor]:
-    """Leave the powers of two behind that the publishers' quantiser stores."""
+    """Leave the powers of two behind that the publishers' quantiser stores.
+
+    Raises:
+        SetupError: there are no weights, because the publishers gave none for this variant.
+    """
+    if not state:
+        raise SetupError(
+            f"weights of `{spec.name}` are not published",
+            hint=f"`tokbench check --random-weights {spec.name}` builds it without",
+        )
     return {name: value for name, value in state.items() if not name.startswith("quantize.")}
 
 

@@ -19,7 +19,7 @@
 # name = "infinity-d16"
 # description = "multi-scale binary CNN, f16, 7 scales of 16 bits a position"
 # codebooks = 16
-# tokens = 8336
+# tokens = 521
 # [tool.tokbench.tokenizers.options]
 # lengths = [1, 5, 21, 57, 121, 265, 521]
 # [tool.tokbench.tokenizers.options.config]
@@ -40,7 +40,7 @@
 # name = "infinity-d24"
 # description = "multi-scale binary CNN, f16, 7 scales of 24 bits a position"
 # codebooks = 24
-# tokens = 12504
+# tokens = 521
 # [tool.tokbench.tokenizers.options]
 # lengths = [1, 5, 21, 57, 121, 265, 521]
 # [tool.tokbench.tokenizers.options.config]
@@ -61,7 +61,7 @@
 # name = "infinity-d32"
 # description = "multi-scale binary CNN, f16, 7 scales of 32 bits a position"
 # codebooks = 32
-# tokens = 16672
+# tokens = 521
 # [tool.tokbench.tokenizers.options]
 # lengths = [1, 5, 21, 57, 121, 265, 521]
 # [tool.tokbench.tokenizers.options.config]
@@ -82,7 +82,7 @@
 # name = "infinity-d32reg"
 # description = "multi-scale binary CNN, f16, 7 scales of 32 bits a position, trained with regularisation"
 # codebooks = 32
-# tokens = 16672
+# tokens = 521
 # [tool.tokbench.tokenizers.options]
 # lengths = [1, 5, 21, 57, 121, 265, 521]
 # [tool.tokbench.tokenizers.options.config]
@@ -103,7 +103,7 @@
 # name = "infinity-d64"
 # description = "multi-scale binary CNN, f16, 7 scales of 64 bits a position"
 # codebooks = 64
-# tokens = 33344
+# tokens = 521
 # [tool.tokbench.tokenizers.options]
 # lengths = [1, 5, 21, 57, 121, 265, 521]
 # [tool.tokbench.tokenizers.options.config]

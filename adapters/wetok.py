@@ -19,7 +19,7 @@
 # name = "wetok-ds16"
 # description = "grouped LFQ CNN, f16, 4 ids of 8 bits a position, trained on ImageNet"
 # codebooks = 4
-# tokens = 1024
+# tokens = 256
 # stride = 16
 # trained_on = ["imagenet-train"]
 # [tool.tokbench.tokenizers.options.config]
@@ -45,7 +45,7 @@
 # name = "wetok-ds8"
 # description = "grouped LFQ CNN, f8, 4 ids of 8 bits a position, trained on ImageNet"
 # codebooks = 4
-# tokens = 4096
+# tokens = 1024
 # stride = 8
 # trained_on = ["imagenet-train"]
 # [tool.tokbench.tokenizers.options.config]
@@ -71,7 +71,7 @@
 # name = "wetok-comp24"
 # description = "grouped LFQ CNN, f8, 8 ids of 8 bits a position"
 # codebooks = 8
-# tokens = 8192
+# tokens = 1024
 # stride = 8
 # [tool.tokbench.tokenizers.options.config]
 # n_embed = 256
@@ -96,7 +96,7 @@
 # name = "wetok-comp48"
 # description = "grouped LFQ CNN, f8, 4 ids of 8 bits a position"
 # codebooks = 4
-# tokens = 4096
+# tokens = 1024
 # stride = 8
 # [tool.tokbench.tokenizers.options.config]
 # n_embed = 256
@@ -121,7 +121,7 @@
 # name = "wetok-comp192"
 # description = "grouped LFQ CNN, f16, 4 ids of 8 bits a position"
 # codebooks = 4
-# tokens = 1024
+# tokens = 256
 # stride = 16
 # [tool.tokbench.tokenizers.options.config]
 # n_embed = 256
@@ -146,7 +146,7 @@
 # name = "wetok-comp768"
 # description = "grouped LFQ CNN, f32, 4 ids of 8 bits a position, decoder that draws noise"
 # codebooks = 4
-# tokens = 256
+# tokens = 64
 # stride = 32
 # deterministic = false
 # [tool.tokbench.tokenizers.options.config]

@@ -213,6 +213,13 @@ def test_settings_for_video_are_refused(catalog: Catalog, setting: dict[str, Any
         adapter.architecture(_small(variant.spec, vitconfig={**SMALL_VIT, **setting}))
 
 
+def test_a_variant_without_published_weights_says_so(catalog: Catalog) -> None:
+    adapter, variant = _adapter(catalog, "bsq-vit-18-128")
+    assert variant.weights == ()
+    with pytest.raises(SetupError, match="not published"):
+        load(adapter, _small(variant.spec, vitconfig=SMALL_VIT), (), {}, device=CPU, dtype=torch.float32)
+
+
 def test_a_published_spherical_checkpoint_loads(catalog: Catalog, tmp_path: Path) -> None:
     adapter, variant = _adapter(catalog, "bsq-vit-18")
     spec = _small(variant.spec, vitconfig=SMALL_VIT)

@@ -71,7 +71,7 @@ def test_a_small_one_keeps_the_contract(catalog: Catalog, name: str) -> None:
     codes = tokenizer.encode(torch.rand(1, 3, 32, 32))
     assert codes.ids is not None
     assert codes.ids.shape == (1, variant.spec.codebooks, 521)
-    assert pack(codes, variant.spec)[0].bits == variant.spec.tokens  # one bit an id, 64 of them too
+    assert pack(codes, variant.spec)[0].bits == variant.spec.codebooks * 521  # one bit an id, 64 of them too
     features = tokenizer.encoder_features(torch.rand(1, 3, 32, 32))  # type: ignore[attr-defined]  (a capability)
     assert features.shape == (1, 521, variant.spec.codebooks)
 
