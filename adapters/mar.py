@@ -3,6 +3,7 @@
 # dependencies = ["tokbench[zoo]"]
 #
 # [tool.tokbench]
+# families = ["mar"]
 # license = "MIT"
 # source = "https://github.com/LTH14/mar"
 # revision = "main (unchecked)"

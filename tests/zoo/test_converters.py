@@ -437,6 +437,20 @@ def test_levels_of_tokenbridge_are_means_of_a_normal_variable(catalog: Catalog) 
     assert levels.ids(torch.tensor([[-1e3, 1e3]])).tolist() == [[0, 63]]
 
 
+def test_mar_gives_the_mean_that_tokenbridge_rounds(catalog: Catalog) -> None:
+    config, state, recorded = _golden("tokenbridge/tokenbridge")
+    module = _module(catalog, "mar-kl16")
+    spec = _spec(catalog, "mar-kl16", config)
+    network = module.architecture(spec).eval()
+    network.load_state_dict(module.convert(state, spec))
+    with torch.inference_mode():
+        got = module.golden(spec, network, {"images": recorded["images"]})
+        latents = module.wrap(spec, network).encode((recorded["images"] + 1) / 2).latents
+    for name in ("mean", "logvar", "decoded"):
+        assert torch.allclose(got[name], recorded[name], atol=5e-5), name
+    assert torch.allclose(latents.movedim(-1, 1), recorded["mean"], atol=5e-5)
+
+
 def test_var_codes_are_cut_after_a_scale(catalog: Catalog) -> None:
     for name in ("var-vae-256", "var-vae-512"):
         variant = catalog.tokenizer(name).variant
