@@ -17,6 +17,7 @@
 # [[tool.tokbench.tokenizers]]
 # name = "bsq-vit-18"
 # description = "transformer with binary spherical quantisation, f8, 18 bits a patch, 256×256"
+# verified = ["golden", "keys", "contract"]
 # vocab = 262144
 # tokens = 1024
 # resolution = 256
@@ -57,6 +58,7 @@
 # [[tool.tokbench.tokenizers]]
 # name = "bsq-vit-18-128"
 # description = "transformer with binary spherical quantisation, f8, 18 bits a patch, 128×128; weights not published"
+# verified = ["golden", "keys", "contract"]
 # vocab = 262144
 # tokens = 256
 # resolution = 128

@@ -11,7 +11,7 @@
 # revision = "b9a17eac8e2c0779c12a5429b0bfd6c502788484"
 # any_size = true
 # capabilities = ["encoder-features"]
-# verified = ["golden", "keys"]
+# verified = ["golden", "keys", "contract"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "open-magvit2-256"

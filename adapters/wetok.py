@@ -18,6 +18,7 @@
 # [[tool.tokbench.tokenizers]]
 # name = "wetok-ds16"
 # description = "grouped LFQ CNN, f16, 4 ids of 8 bits a position, trained on ImageNet"
+# verified = ["golden", "keys", "contract"]
 # codebooks = 4
 # tokens = 256
 # stride = 16
