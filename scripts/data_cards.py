@@ -117,11 +117,11 @@ def face_ratios(card: Card, size: Mapping[str, tuple[int, int]]) -> list[float]:
 
 
 def scales(card: Card) -> list[float]:
-    """What photographs and documents were reduced to, by their credit; 1 for a crop at native scale."""
+    """What photographs and documents were resized by, as their credit says; 1 for a crop at native scale."""
     found = []
     for item in card.items:
         change = item.credit.rpartition("; ")[2]
-        number = re.search(r"reduced to ([\d.]+) of", change)
+        number = re.search(r"(?:reduced|enlarged) to ([\d.]+) of", change)
         if number or re.match("cropped(, not|, on|$)", change):
             found.append(float(number[1]) if number else 1.0)
     return found

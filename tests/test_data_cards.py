@@ -129,8 +129,9 @@ def test_the_scale_of_a_crop_is_read_from_its_credit(script: ModuleType) -> None
         "A, by B; cropped, reduced to 0.25 of its size, on the colour of its paper",
         "A, by B; cropped, not resized",
         "A, by B; cropped",
+        "A, by B; cropped, enlarged to 1.02 of its size",
         "A, by B; cropped, reduced, blurred, text drawn over it",
         "tokbench contributors",
     )
     items = tuple(replace(card.items[0], credit=credit) for credit in credits)
-    assert script.scales(replace(card, items=items)) == [0.25, 1.0, 1.0]
+    assert script.scales(replace(card, items=items)) == [0.25, 1.0, 1.0, 1.02]
