@@ -23,7 +23,7 @@ pytest.importorskip("transformers")
 
 CPU = torch.device("cpu")
 VIDTOK = {
-    "ch": 32,
+    "ch": 16,
     "ch_mult": [1, 1, 1, 1],
     "z_channels": 4,
     "double_z": False,
