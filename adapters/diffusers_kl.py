@@ -15,6 +15,7 @@
 # stride = 8
 # tokens = 1024
 # source = "https://huggingface.co/stabilityai/sd-vae-ft-mse"
+# verified = ["library", "contract"]
 # channels = 4
 # options.class = "AutoencoderKL"
 # options.config.down_block_types = [
@@ -114,6 +115,7 @@
 # tokens = 1024
 # license = "Apache-2.0"
 # source = "https://huggingface.co/black-forest-labs/FLUX.2-VAE"
+# verified = ["library", "contract"]
 # channels = 32
 # options.class = "AutoencoderKLFlux2"
 # [[tool.tokbench.tokenizers.weights]]

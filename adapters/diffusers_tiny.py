@@ -15,6 +15,7 @@
 # stride = 8
 # tokens = 1024
 # source = "https://huggingface.co/madebyollin/taesd"
+# verified = ["library", "contract"]
 # channels = 4
 # options.class = "AutoencoderTiny"
 # options.config = { latent_channels = 4 }

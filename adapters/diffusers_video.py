@@ -15,6 +15,7 @@
 # stride = 8
 # tokens = 1024
 # source = "https://huggingface.co/Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
+# verified = ["library", "contract"]
 # channels = 16
 # options.class = "AutoencoderKLWan"
 # [[tool.tokbench.tokenizers.weights]]

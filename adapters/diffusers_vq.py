@@ -9,7 +9,7 @@
 # any_size = true
 # resolution = 256
 # license = "Apache-2.0 AND MIT"
-# verified = ["library"]
+# verified = ["library", "contract"]
 #
 # [[tool.tokbench.tokenizers]]
 # # unchecked: repository and licence of the weights
@@ -52,6 +52,7 @@
 # stride = 16
 # license = "Apache-2.0 AND LicenseRef-OpenRAIL-PlusPlus"
 # source = "https://huggingface.co/amused/amused-512"
+# verified = ["library"]
 # options.class = "VQModel"
 # options.signed = false
 # options.config.down_block_types = [
@@ -112,6 +113,7 @@
 # tokens = 1024
 # stride = 8
 # source = "https://huggingface.co/microsoft/vq-diffusion-ithq"
+# verified = ["library"]
 # options.class = "VQModel"
 # options.config.down_block_types = [
 #   "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "AttnDownEncoderBlock2D",
@@ -139,6 +141,7 @@
 # tokens = 4096
 # stride = 4
 # source = "https://huggingface.co/CompVis/ldm-super-resolution-4x-openimages"
+# verified = ["library"]
 # options.class = "VQModel"
 # options.config.down_block_types = ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"]
 # options.config.up_block_types = ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]

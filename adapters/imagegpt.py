@@ -9,7 +9,7 @@
 # any_size = true
 # resolution = 32
 # license = "MIT"
-# verified = ["tests"]
+# verified = ["contract", "tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # # unchecked: repository and licence

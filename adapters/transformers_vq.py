@@ -18,7 +18,7 @@
 # license = "Apache-2.0 AND LicenseRef-DeepSeek"
 # source = "https://huggingface.co/deepseek-community/Janus-Pro-1B"
 # capabilities = ["codebook", "encoder-features"]
-# verified = ["library"]
+# verified = ["library", "contract"]
 # options.class = "JanusVQVAE"
 # options.config = { num_patches = 24 }
 # [[tool.tokbench.tokenizers.weights]]
