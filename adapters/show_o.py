@@ -19,7 +19,7 @@
 # stride = 16
 # any_size = true
 # capabilities = ["encoder-features"]
-# verified = ["golden", "keys"]
+# verified = ["golden", "keys", "contract"]
 # [tool.tokbench.tokenizers.options.config]
 # ch = 128
 # z_channels = 13
