@@ -91,7 +91,11 @@ def _rate(spec: TokenSpec) -> str:
 
 
 def _link(source: str) -> str:
-    return f"[{source.removeprefix('https://').removeprefix('github.com/')}]({source})" if "://" in source else source
+    return (
+        f"[{source.removeprefix('https://').removeprefix('github.com/')}]({source})"
+        if "://" in source
+        else source
+    )
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ class TokenSpec:
             that are no codebook entries). ``images`` is kept for reconstructions read from disk, which have no codes.
         vocab: entries of each codebook (ids lie in ``[0, vocab)``); None for bytes and latents.
         codebooks: how many ids share one position; when above 1, `Codes.ids` is ``[n, codebooks, *positions]``.
-        tokens: ids (or latent positions) of one image at `resolution`; None when it varies.
+        tokens: positions of one image at `resolution`, each with `codebooks` ids or `channels` numbers; None when it
+            varies.
         resolution: side in pixels the tokenizer was made for; None when it was made for none in particular.
         any_size: whether other sides that are multiples of `stride` work too; always so without a `resolution`.
         stride: image sides must be multiples of this; the protocol pads or refuses.

@@ -25,17 +25,20 @@ CASES = {
 }
 FAMILIES = {
     "bsq_vit",
+    "infinity",
     "ibq",
     "llamagen",
     "maskbit",
     "one_d_piece",
     "open_magvit2",
+    "show_o",
     "ta_titok",
     "taming",
     "titok",
     "tokenbridge",
     "unitok",
     "var",
+    "wetok",
 }
 
 
