@@ -8,6 +8,7 @@
 # vocab = 256
 # license = "Apache-2.0"
 # source = "tokbench"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "area-2"

@@ -7,6 +7,7 @@
 # kind = "codec"
 # license = "BSD-2-Clause"
 # source = "libavif and libaom, in the Pillow wheel"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "avif-q90"

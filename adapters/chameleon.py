@@ -5,6 +5,8 @@
 # [tool.tokbench]
 # source = "https://github.com/facebookresearch/chameleon"
 # kind = "discrete"
+# any_size = true
+# verified = ["library"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "chameleon-vqgan"

@@ -6,6 +6,8 @@
 # license = "MIT AND LicenseRef-DALL-E-Modified-MIT"
 # source = "https://github.com/openai/DALL-E"
 # kind = "discrete"
+# any_size = true
+# verified = ["library", "contract"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "dall-e"

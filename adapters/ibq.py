@@ -14,6 +14,8 @@
 # quantizer = "vq"
 # trained_on = ["imagenet-train"]
 # capabilities = ["codebook", "encoder-features"]
+# any_size = true
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ibq-1024"

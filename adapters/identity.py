@@ -7,6 +7,7 @@
 # kind = "codec"
 # license = "Apache-2.0"
 # source = "tokbench"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "identity"

@@ -7,6 +7,7 @@
 # kind = "codec"
 # license = "IJG AND BSD-3-Clause AND Zlib"
 # source = "libjpeg-turbo, in the Pillow wheel"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "jpeg-q95"

@@ -7,6 +7,7 @@
 # kind = "codec"
 # license = "BSD-2-Clause"
 # source = "OpenJPEG, in the Pillow wheel"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "jpeg2000-r8"

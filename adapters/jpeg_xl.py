@@ -7,6 +7,7 @@
 # kind = "codec"
 # license = "BSD-3-Clause"
 # source = "libjxl, in the wheel of pillow-jxl-plugin"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "jxl-q90"

@@ -11,6 +11,8 @@
 # quantizer = "vq"
 # trained_on = ["openimages-train"]
 # capabilities = ["codebook", "encoder-features"]
+# any_size = true
+# verified = ["library"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ldm-vq-f4"

@@ -12,9 +12,12 @@
 # resolution = 256
 # quantizer = "vq"
 # capabilities = ["codebook", "encoder-features"]
+# any_size = true
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "llamagen-vq16"
+# verified = ["golden", "keys", "contract"]
 # description = "LlamaGen VQ-16 of ImageNet: 16×16 pixels an id, 16384 unit vectors of 8 channels, 72 M parameters"
 # tokens = 256
 # stride = 16

@@ -12,9 +12,12 @@
 # resolution = 256
 # stride = 16
 # trained_on = ["imagenet-train"]
+# any_size = true
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "mar-kl16"
+# channels = 16
 # description = "KL-16 of MAR: one latent of 16 channels for 16×16 pixels, 66 M parameters"
 # options = { config = { embed_dim = 16, ch_mult = [1, 1, 2, 2, 4] } }
 #
@@ -26,6 +29,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "xar-kl16"
+# channels = 16
 # description = "the tokenizer of xAR, which is MAR's KL-16 with the same weights"
 # options = { config = { embed_dim = 16, ch_mult = [1, 1, 2, 2, 4] } }
 #

@@ -13,6 +13,7 @@
 # resolution = 256
 # any_size = true
 # stride = 16
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "maskbit-10bit"
@@ -92,6 +93,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "maskbit-18bit"
+# verified = ["golden", "keys", "contract"]
 # description = "MaskBit's tokenizer: 16×16 pixels are 18 signs, without a codebook, 54 M parameters"
 # vocab = 262144
 # quantizer = "lfq"

@@ -13,6 +13,7 @@
 # resolution = 256
 # any_size = true
 # stride = 16
+# verified = ["keys", "contract"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "maskgit-vqgan"

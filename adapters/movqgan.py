@@ -13,6 +13,8 @@
 # stride = 8
 # quantizer = "vq"
 # capabilities = ["codebook", "encoder-features"]
+# any_size = true
+# verified = ["library"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "movqgan-67m"

@@ -15,6 +15,7 @@
 # resolution = 256
 # stride = 256
 # capabilities = ["codebook", "encoder-features", "variable-length"]
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "one-d-piece-s256"

@@ -10,6 +10,7 @@
 # source = "tokbench, scripts/fit_codebooks.py"
 # trained_on = ["tokbench-training-photos"]
 # capabilities = ["codebook", "encoder-features"]
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "vq-patch-8"

@@ -11,6 +11,7 @@
 # trained_on = ["tokbench-training-photos"]
 # capabilities = ["codebook", "variable-length"]
 # quantizer = "residual"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "rvq-patch-8"

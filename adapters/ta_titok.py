@@ -10,9 +10,11 @@
 # trained_on = ["datacomp-1b"]
 # resolution = 256
 # stride = 256
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "tatitok-bl32-vq"
+# verified = ["golden", "keys", "contract"]
 # description = "TA-TiTok BL-32: 32 ids of 8192 in a row and one caption for all images, 391 M parameters"
 # kind = "discrete"
 # vocab = 8192
@@ -118,6 +120,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "tatitok-bl32-vae"
+# channels = 16
 # description = "TA-TiTok BL-32 KL: 32 latents of 16 values in a row and one caption for all images, 390 M parameters"
 # kind = "continuous"
 # tokens = 32
@@ -147,6 +150,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "tatitok-bl64-vae"
+# channels = 16
 # description = "TA-TiTok BL-64 KL: 64 latents of 16 values in a row and one caption for all images, 390 M parameters"
 # kind = "continuous"
 # tokens = 64
@@ -176,6 +180,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "tatitok-sl128-vae"
+# channels = 16
 # description = "TA-TiTok SL-128 KL: 128 latents of 16 values in a row and one caption for all images, 330 M parameters"
 # kind = "continuous"
 # tokens = 128

@@ -13,6 +13,8 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taef2"
+# channels = 32
+# verified = ["real", "contract"]
 # description = "tiny autoencoder of FLUX.2's latents: f8, 32 channels, 2.7 M parameters"
 # tokens = 1024
 # stride = 8
@@ -36,6 +38,8 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taesana"
+# channels = 32
+# verified = ["contract"]
 # description = "tiny autoencoder of Sana's DC-AE latents: f32, 32 channels"
 # tokens = 64
 # stride = 32

@@ -10,9 +10,12 @@
 # tokens = 1024
 # resolution = 256
 # stride = 8
+# any_size = true
+# verified = ["library"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taesd"
+# channels = 4
 # description = "tiny autoencoder of Stable Diffusion's latents: f8, 4 channels, 2.4 M parameters"
 # options = { config = { latent_channels = 4 } }
 #
@@ -30,6 +33,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taesdxl"
+# channels = 4
 # description = "tiny autoencoder of SDXL's latents: f8, 4 channels, 2.4 M parameters"
 # options = { config = { latent_channels = 4 } }
 #
@@ -47,6 +51,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taesd3"
+# channels = 16
 # description = "tiny autoencoder of Stable Diffusion 3's latents: f8, 16 channels, 2.4 M parameters"
 # options = { config = { latent_channels = 16 } }
 #
@@ -64,6 +69,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taef1"
+# channels = 16
 # description = "tiny autoencoder of FLUX.1's latents: f8, 16 channels, 2.4 M parameters"
 # options = { config = { latent_channels = 16 } }
 #

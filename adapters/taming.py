@@ -10,6 +10,8 @@
 # kind = "discrete"
 # resolution = 256
 # quantizer = "vq"
+# any_size = true
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "vqgan-f16-1024"

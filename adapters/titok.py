@@ -10,6 +10,7 @@
 # trained_on = ["imagenet-train"]
 # resolution = 256
 # stride = 256
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "titok-l32"
@@ -63,6 +64,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "titok-s128"
+# verified = ["golden", "keys", "contract"]
 # description = "TiTok S-128: 128 ids of 4096 in a row, decoded through MaskGIT's VQGAN, 84 M parameters"
 # kind = "discrete"
 # vocab = 4096
@@ -140,6 +142,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "titok-sl256"
+# verified = ["golden", "keys", "contract"]
 # description = "TiTok SL-256: 256 ids of 8192 in a row, one stage, 330 M parameters"
 # kind = "discrete"
 # vocab = 8192
@@ -166,6 +169,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "titok-ll32-vae"
+# channels = 16
 # description = "TiTok LL-32 KL: 32 latents of 16 values in a row, 607 M parameters"
 # kind = "continuous"
 # tokens = 32
@@ -188,6 +192,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "titok-bl64-vae"
+# channels = 16
 # description = "TiTok BL-64 KL: 64 latents of 16 values in a row, 389 M parameters"
 # kind = "continuous"
 # tokens = 64
@@ -210,6 +215,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "titok-bl128-vae"
+# channels = 16
 # description = "TiTok BL-128 KL: 128 latents of 16 values in a row, 390 M parameters"
 # kind = "continuous"
 # tokens = 128

@@ -7,15 +7,18 @@
 # license = "MIT"
 # source = "https://github.com/YuqingWang1029/TokenBridge"
 # revision = "3ede2818251c7b47427c470e07da9409afd66f71"
+# any_size = true
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "tokenbridge"
+# verified = ["golden", "keys", "contract"]
 # description = "MAR's KL-16 with each of 16 channels rounded to one of 64 levels: 4096 ids of 6 bits"
 # kind = "discrete"
 # vocab = 64
 # codebooks = 16
 # quantizer = "product"
-# tokens = 4096
+# tokens = 256
 # resolution = 256
 # stride = 16
 # trained_on = ["imagenet-train"]

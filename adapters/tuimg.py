@@ -10,6 +10,7 @@
 # vocab = 4096
 # codebooks = 5
 # trained_on = ["imagenet-train"]
+# verified = ["real"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "tuimg-16"

@@ -7,9 +7,12 @@
 # source = "https://github.com/hustvl/LightningDiT"
 # revision = "main (unchecked)"
 # kind = "continuous"
+# any_size = true
+# verified = ["library"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "va-vae-f16d32"
+# channels = 32
 # description = "VA-VAE aligned to DINOv2: one latent of 32 channels for 16×16 pixels, 70 M parameters"
 # tokens = 256
 # resolution = 256

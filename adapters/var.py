@@ -12,6 +12,7 @@
 # quantizer = "residual"
 # trained_on = ["openimages-train"]
 # capabilities = ["codebook", "encoder-features", "variable-length"]
+# verified = ["golden", "keys"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "var-vae-256"

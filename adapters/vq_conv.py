@@ -6,6 +6,7 @@
 # family = "vq-conv"
 # license = "Apache-2.0"
 # source = "tokbench, scripts/train_conv_vq.py"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "vq-conv-f8"

@@ -7,6 +7,7 @@
 # kind = "codec"
 # license = "BSD-3-Clause"
 # source = "libwebp, in the Pillow wheel"
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "webp-q90"
