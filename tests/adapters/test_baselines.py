@@ -63,7 +63,10 @@ def test_every_file_has_a_header_and_no_package_marker() -> None:
     files = sorted(shipped("adapters").glob("*.py"))
     assert Path("__init__.py") not in {Path(file.name) for file in files}
     for file in files:
-        assert read_header(file).dependencies[0].startswith("tokbench")
+        header = read_header(file)
+        # A worker brings tokbench along; into its environment it is not installed.
+        apart = header.variants[0].environment is not None
+        assert apart != header.dependencies[0].startswith("tokbench"), file.name
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 48), (1, 1, 1), (2, 37, 5)], ids=str)
