@@ -6,7 +6,7 @@
 # resolution = 256
 # license = "Apache-2.0 AND LicenseRef-NVIDIA-Open-Model"
 # any_size = true
-# verified = []
+# verified = ["tests"]
 #
 # [[tool.tokbench.tokenizers]]
 # name = "cosmos-ci8x8"

@@ -33,7 +33,7 @@ VERIFIED = {
     "keys": "published parameter names and shapes equal the architecture's",
     "library": "the architecture is a maintained library's class; sizes compared with published parameter counts",
     "contract": "passes `tokbench check` at full size with random weights",
-    "tests": "exact by construction, and tested so",
+    "tests": "exact by construction, or its weights bring their own program; tested so",
 }
 """What `TokenSpec.verified` may state, strongest first."""
 

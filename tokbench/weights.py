@@ -129,10 +129,19 @@ def resolve(file: WeightFile, overrides: Mapping[str, Path], shipped: Path | Non
     if found is None or not found.is_file():
         raise WeightsMissingError(
             f"weights of {file.name} not found; tokbench fetch {file.name}",
-            hint=f"`tokbench fetch {file.name}` downloads it, or pass --weights {file.name}=PATH",
+            hint=_where_to_get(file),
         )
     verify(file, found)
     return found
+
+
+def _where_to_get(file: WeightFile) -> str:
+    if file.scheme in {"shipped", "package"}:
+        return f"it belongs at {file.source}; install that again, or pass --weights {file.name}=PATH"
+    return (
+        f"`tokbench fetch {file.name}` downloads {file.source}; "
+        f"or put that file at {cache_path(file)}, or pass --weights {file.name}=PATH"
+    )
 
 
 def verify(file: WeightFile, path: Path) -> None:

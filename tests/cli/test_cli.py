@@ -295,3 +295,41 @@ def test_a_hostile_file_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in done.stderr + done.stdout
     assert done.returncode == 4
     assert "evil\\x1b[31m" in done.stderr
+
+
+def test_a_tokenizer_that_was_trained_on_the_images_is_flagged(images: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "mine.py"
+    adapter.write_text(
+        "# /// script\n"
+        "# [[tool.tokbench.tokenizers]]\n"
+        '# name = "mine"\n'
+        '# kind = "codec"\n'
+        "# vocab = 256\n"
+        f'# trained_on = ["images:{images.name}"]\n'
+        "# ///\n"
+        "from tokbench import Codes\n"
+        "class Mine:\n"
+        "    def __init__(self, spec): self.spec = spec\n"
+        "    def encode(self, images): return Codes(ids=(images * 255).round().long())\n"
+        "    def decode(self, codes): return codes.ids / 255\n"
+        "def build(spec, *, device, dtype, weights): return Mine(spec)\n"
+    )
+    words = (
+        "run",
+        "-t",
+        adapter,
+        "-t",
+        "identity",
+        "--images",
+        images,
+        "--protocol",
+        "adm-64",
+        "--limit",
+        "4",
+    )
+    done = tokbench(*words, "--workers", "1", "--out", tmp_path / "out")
+    assert "mine (seen)" in done.stdout
+    assert f"(seen): trained on images:{images.name}, so no fair test of it" in done.stderr
+    assert "identity (seen)" not in done.stdout
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["seen"] == {"mine": [f"images:{images.name}"]}

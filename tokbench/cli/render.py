@@ -54,9 +54,12 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
             cells = [
                 _bold(cell(line.get(metric)), tokenizer in table.best(metric)) for metric in table.metrics
             ]
-            shown.add_row(escape(printable(tokenizer)), *cells)
+            seen = " (seen)" if table.dataset in results.seen.get(tokenizer, ()) else ""
+            shown.add_row(escape(printable(tokenizer)) + seen, *cells)
         screen.print(shown, width=min(screen.width, PLAIN_WIDTH))
         _footnotes(table)
+        if any(table.dataset in sets for sets in results.seen.values()):
+            print_note(f"(seen): trained on {printable(table.dataset)}, so no fair test of it")
     _blanks(results.rows)
     partial = (
         ", on part of the images (--limit)" if any(job["partial"] for job in results.manifest["jobs"]) else ""

@@ -64,6 +64,15 @@ class Results:
         except (KeyError, ValueError) as error:
             raise IntegrityError(f"the summary in `{folder}` is damaged: {error}") from error
 
+    @property
+    def seen(self) -> dict[str, list[str]]:
+        """``{tokenizer: image sets that it was trained on and is measured on here}``: no fair test of it."""
+        found: dict[str, list[str]] = {}
+        for job in self.manifest["jobs"]:
+            if job["dataset"] in job["spec"].get("trained_on", ()):
+                found.setdefault(job["tokenizer"], []).append(job["dataset"])
+        return found
+
     def summary(self) -> dict[str, Any]:
         """Return the document that `summary.json` holds and `--json` prints."""
         return {
@@ -74,6 +83,7 @@ class Results:
             "partial_images": any(job["partial"] for job in self.manifest["jobs"]),
             "failures": dict(self.failures),
             "unreadable": {name: dict(images) for name, images in self.unreadable.items()},
+            "seen": self.seen,
             "rows": [row.to_dict() for row in self.rows],
         }
 
