@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tokbench.images.imageset import ImageSet, open_images
     from tokbench.metrics.base import ImageMetric, SetMetric
     from tokbench.protocol import EvalProtocol, get_protocol
+    from tokbench.results.compare import compare
     from tokbench.results.results import Results
     from tokbench.tasks.base import Task
     from tokbench.tokenizer import Codes, HasCodebook, Tokenizer, TokenSpec, VariableLength
@@ -33,6 +34,7 @@ _HOME = {
     "TokenSpec": "tokbench.tokenizer",
     "Tokenizer": "tokbench.tokenizer",
     "VariableLength": "tokbench.tokenizer",
+    "compare": "tokbench.results.compare",
     "evaluate": "tokbench.engine.evaluate",
     "get_protocol": "tokbench.protocol",
     "open_images": "tokbench.images.imageset",
@@ -52,6 +54,7 @@ __all__ = [
     "Tokenizer",
     "VariableLength",
     "__version__",
+    "compare",
     "evaluate",
     "get_protocol",
     "open_images",

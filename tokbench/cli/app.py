@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from tokbench.cli.check import check
+from tokbench.cli.compare import compare
 from tokbench.cli.describe import describe
 from tokbench.cli.doctor import doctor
 from tokbench.cli.fetch import fetch
 from tokbench.cli.images import images
 from tokbench.cli.list import list_
 from tokbench.cli.merge import merge
+from tokbench.cli.report import report
 from tokbench.cli.run import run
 from tokbench.cli.score import score
 from tokbench.cli.verify import verify
@@ -32,6 +34,8 @@ app.command("list")(list_)
 app.command("describe")(describe)
 app.command("check")(check)
 app.command("merge")(merge)
+app.command("report")(report)
+app.command("compare")(compare)
 app.command("fetch")(fetch)
 app.command("doctor")(doctor)
 app.command("verify")(verify)

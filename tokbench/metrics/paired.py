@@ -122,7 +122,7 @@ def of_replicates(a: float, b: float, left_out_a: Sequence[float], left_out_b: S
 
     value = _number_minus(b, a)
     if len(left_out_a) != len(left_out_b) or len(left_out_a) < 2:
-        return Difference(value, math.nan, math.nan, 1.0 if value == 0 else math.nan, "none")
+        return Difference(value, math.nan, math.nan, math.nan, "none")
     differences = [_number_minus(y, x) for x, y in zip(left_out_a, left_out_b, strict=True)]
     error = jackknife.standard_error(differences)
     if math.isnan(error) or not math.isfinite(value):
