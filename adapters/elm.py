@@ -22,6 +22,7 @@
 # name = "elm-bae-16"
 # description = "ELM's binary autoencoder: 16 bits a position, drawn as Bernoulli, f16, 66 M parameters"
 # vocab = 65536
+# verified = ["contract"]
 # options = { bits = 16, draws = true }
 # weights = [{ name = "elm-bae-16", source = "hub:xuantonglll/ELM@main/bae/bae_16/binaryae_ema.th" }]
 #
@@ -30,6 +31,7 @@
 # description = "ELM's binary autoencoder: 16 bits a position by rounding, f16, 66 M parameters"
 # vocab = 65536
 # deterministic = true
+# verified = ["contract"]
 # options = { bits = 16, draws = false }
 # weights = [{ name = "elm-bae-16-deter", source = "hub:xuantonglll/ELM@main/bae/bae_16_deter/binaryae_ema.th" }]
 #

@@ -33,6 +33,7 @@
 # codebooks = 3
 # tokens = 256
 # stride = 256
+# verified = ["contract"]
 # options = { module = "vq_model_triple", model = "VQ-16" }
 # weights = [{ name = "fqgan-triple-ds16", source = "hub:ZechenBai/FQGAN@main/fqgan_triple_ds16.pt" }]
 #
