@@ -23,6 +23,7 @@
 # description = "ALIT small on a VQGAN: 32 tokens, after 1 of 8 iterations"
 # tokens = 32
 # trained_on = ["imagenet-train"]
+# verified = ["contract"]
 # options = { model = "alit_small", iterations = 1 }
 # [[tool.tokbench.tokenizers.weights]]
 # name = "alit-small"
