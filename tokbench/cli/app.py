@@ -16,6 +16,7 @@ from tokbench.cli.fetch import fetch
 from tokbench.cli.images import images
 from tokbench.cli.list import list_
 from tokbench.cli.merge import merge
+from tokbench.cli.report import report
 from tokbench.cli.run import run
 from tokbench.cli.score import score
 from tokbench.cli.verify import verify
@@ -33,6 +34,7 @@ app.command("list")(list_)
 app.command("describe")(describe)
 app.command("check")(check)
 app.command("merge")(merge)
+app.command("report")(report)
 app.command("compare")(compare)
 app.command("fetch")(fetch)
 app.command("doctor")(doctor)

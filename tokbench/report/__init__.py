@@ -1,0 +1,1 @@
+"""`tokbench report`: results as one HTML file that works from disk."""
