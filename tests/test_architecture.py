@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "loading": BASE | {"catalog", "networks", "external"},
     "testing": BASE,
     "engine": BASE | {"images", "networks", "metrics", "tasks", "catalog", "external", "loading", "results"},
+    "leaderboard": BASE | {"metrics", "tasks", "catalog", "results"},
     "report": BASE | {"images", "metrics", "tasks", "catalog", "results", "engine"},
 }
 

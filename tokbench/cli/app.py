@@ -14,6 +14,7 @@ from tokbench.cli.describe import describe
 from tokbench.cli.doctor import doctor
 from tokbench.cli.fetch import fetch
 from tokbench.cli.images import images
+from tokbench.cli.leaderboard import leaderboard
 from tokbench.cli.list import list_
 from tokbench.cli.merge import merge
 from tokbench.cli.report import report
@@ -41,6 +42,7 @@ app.command("doctor")(doctor)
 app.command("verify")(verify)
 app.add_typer(score, name="score")
 app.add_typer(images, name="images")
+app.add_typer(leaderboard, name="leaderboard")
 
 
 def _version(wanted: bool) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tokbench.cli import complete
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,9 +20,12 @@ _FAILED = 5
 
 
 def check(
-    tokenizers: Annotated[list[str] | None, typer.Argument(help="Names or FILE.py[:NAME].")] = None,
+    tokenizers: Annotated[
+        list[str] | None, typer.Argument(help="Names or FILE.py[:NAME].", autocompletion=complete.tokenizers)
+    ] = None,
     tokenizer: Annotated[
-        list[str] | None, typer.Option("--tokenizer", "-t", help="The same, as an option.")
+        list[str] | None,
+        typer.Option("--tokenizer", "-t", help="The same, as an option.", autocompletion=complete.tokenizers),
     ] = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Every tokenizer whose requirements are installed.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tokbench.cli import complete
 from tokbench.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def describe(
-    name: Annotated[str, typer.Argument(help="A tokenizer, task, image set, evaluator, metric or protocol.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A tokenizer, task, image set, evaluator, metric or protocol.", autocompletion=complete.names
+        ),
+    ],
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Describe whatever has that name: definition, source, licence, weights, key."""

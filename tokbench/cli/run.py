@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokbench.cli import complete
+
 if TYPE_CHECKING:
     from tokbench.catalog import Catalog
     from tokbench.results.results import Results
@@ -18,7 +20,12 @@ BROKEN_TOKENIZER = 5
 def run(
     tokenizer: Annotated[
         list[str] | None,
-        typer.Option("--tokenizer", "-t", help="Name, FILE.py[:NAME], or folder:DIR. Repeatable."),
+        typer.Option(
+            "--tokenizer",
+            "-t",
+            help="Name, FILE.py[:NAME], or folder:DIR. Repeatable.",
+            autocompletion=complete.tokenizers,
+        ),
     ] = None,
     images: Annotated[
         list[str] | None,
@@ -27,15 +34,25 @@ def run(
         ),
     ] = None,
     dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", "-d", help="Image set by name. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--dataset", "-d", help="Image set by name. Repeatable.", autocompletion=complete.image_sets
+        ),
     ] = None,
-    task: Annotated[list[str] | None, typer.Option("--task", help="Task by name. Repeatable.")] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", help="Task by name. Repeatable.", autocompletion=complete.tasks),
+    ] = None,
     suite: Annotated[
         str, typer.Option("--suite", help="Supplies what the options above leave out.")
     ] = "embedded",
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", help="Replaces the tasks' own, e.g. native, bicubic-256, tokbench-512."),
+        typer.Option(
+            "--protocol",
+            help="Replaces the tasks' own, e.g. native, bicubic-256, tokbench-512.",
+            autocompletion=complete.protocols,
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Only so many images of each set, evenly spaced.")

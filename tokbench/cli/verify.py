@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokbench.cli import complete
 from tokbench.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ DIFFERS = 9
 
 
 def verify(
-    name: Annotated[str, typer.Argument(help="A tokenizer, or FILE.py:NAME.")],
+    name: Annotated[
+        str, typer.Argument(help="A tokenizer, or FILE.py:NAME.", autocompletion=complete.tokenizers)
+    ],
     source: Annotated[
         str, typer.Option("--source", help="Only figures whose file, source or table mentions this.")
     ] = "",
@@ -31,7 +34,12 @@ def verify(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", "-d", help="Only this image set; with --images: the set that they are."),
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Only this image set; with --images: the set that they are.",
+            autocompletion=complete.image_sets,
+        ),
     ] = None,
     run: Annotated[
         Path | None, typer.Option("--run", help="Judge this results folder instead of running anything.")
