@@ -20,6 +20,7 @@
 # stride = 16
 # tokens = 256
 # channels = 16
+# verified = ["contract"]
 # options.variant = "Ld4-Ld24/1x16x16"
 # [[tool.tokbench.tokenizers.weights]]
 # name = "vitok-v2-350m-f16x16-encoder"
