@@ -22,6 +22,7 @@
 # name = "softvq-b-32"
 # description = "SoftVQ-VAE B: 32 latents of 32 channels"
 # tokens = 32
+# verified = ["contract"]
 # options.model = "SoftVQModel"
 # [tool.tokbench.tokenizers.options.config]
 # image_size = 256

@@ -32,6 +32,7 @@
 # [[tool.tokbench.tokenizers]]
 # name = "vtp-base-f16d64"
 # description = "VTP base: a vision transformer trained for text, self-supervision and pixels, f16, 64 channels"
+# verified = ["contract"]
 # options.config = { vision_embed_dim = 768, vision_num_heads = 12 }
 # weights = [
 #   { name = "vtp-base-f16d64", source = "hub:MiniMaxAI/VTP-Base-f16d64@main/model.safetensors" },
@@ -50,7 +51,8 @@
 """VTP (MiniMax, arXiv 2512.13687): latents of a vision transformer's bottleneck, decoded by another one.
 
 Pixels have ImageNet's mean and deviation on both sides. The text tower is left out. The sizes come from the published
-``config.json``; those of the header are usual for small, base and large, unchecked, and serve random weights only.
+``config.json``; those of the header serve random weights: base is the
+default of the authors' class, small and large are the usual ones, unchecked.
 """
 
 from __future__ import annotations
