@@ -16,7 +16,7 @@ leaderboard = typer.Typer(
     help="Build pages from results; prepare and check results for publication.", no_args_is_help=True
 )
 
-STALE = 10
+STALE = 12
 
 
 @leaderboard.command("build")
@@ -29,7 +29,7 @@ def build(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pages.")] = Path("leaderboards"),
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit code 10 when a page is stale.")
+        bool, typer.Option("--check", help="Write nothing; exit code 12 when a page is stale.")
     ] = False,
 ) -> None:
     """Turn measured results and published figures into Markdown, CSV, LaTeX and a static site."""

@@ -132,8 +132,11 @@ def _head(text: str, kind: str = "", up: bool = False, tip: str = "") -> str:
 
 
 def _reported(group: Group) -> str:
-    names = ("tokenizer", *map(reported_heading, group.columns), "source")
-    head = '<th class="name">system</th>' + "".join(f"<th>{escape(name)}</th>" for name in names)
+    head = (
+        '<th class="name">system</th><th class="text">tokenizer</th>'
+        + "".join(f"<th>{escape(reported_heading(each))}</th>" for each in group.columns)
+        + '<th class="text">source</th>'
+    )
     body = "".join(
         f'<tr><th class="name" scope="row">{escape(system)}</th><td class="text">{escape(tokenizer)}</td>'
         + "".join(_figures(line.get(column, ())) for column in group.columns)
