@@ -25,7 +25,7 @@ def test_the_interval_covers_95_percent() -> None:
     random = np.random.default_rng(1)
     hits = 0
     for trial in range(TRIALS):
-        a, b = skewed(random, 40, 0.2)
+        a, b = skewed(random, 60, 0.2)
         found = of_images(a, b, seed=trial)
         hits += found.low <= 0.2 <= found.high
     # 95 ± 2 %; the binomial error of 400 trials is 1.1 %, and they are seeded.
@@ -87,6 +87,12 @@ def test_many_images_take_the_normal_tail() -> None:
     # The spread is that of 999 swappings: 2.2 % off, a third of p this far out.
     assert found.p == pytest.approx(stats.ttest_rel(b, a).pvalue, rel=0.4)
     assert found.method == "paired bootstrap-percentile"
+
+
+def test_a_rule_that_is_the_mean_gives_what_the_mean_gives() -> None:
+    a, b = skewed(np.random.default_rng(8), 25, 0.1)
+    plain, ruled = of_images(a, b), of_images(a, b, lambda values: values.mean(-1))
+    assert (plain.low, plain.high, plain.p) == pytest.approx((ruled.low, ruled.high, ruled.p), rel=1e-9)
 
 
 def test_same_seed_same_answer() -> None:

@@ -25,6 +25,8 @@ from tokbench.results.sources import tasks_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tokbench.results.comparison import Comparison
+
 
 @pytest.fixture(scope="module")
 def sides(finished: Results) -> tuple[Side, Side]:
@@ -49,32 +51,32 @@ def moved(side: Side, position: int, name: str) -> Side:
     return replace(side, parts={other: part})
 
 
-def test_rows_of_a_known_difference(finished: Results) -> None:
-    found = compare(f"{finished.folder}:jpeg-q75", f"{finished.folder}:jpeg-q50")
+def test_rows_of_a_known_difference(finished: Results, pair: Comparison) -> None:
+    found = pair
     rows = {row.metric: row for row in found.rows}
     images = finished.images().pivot(index="image", columns="tokenizer", values="psnr")
     by_hand = (images["jpeg-q50"] - images["jpeg-q75"]).mean()
     assert rows["psnr"].difference == pytest.approx(by_hand, rel=1e-9)
     assert rows["psnr"].ci_low < by_hand < rows["psnr"].ci_high < 0
-    assert (rows["psnr"].n, rows["psnr"].finding) == (40, "certain")
+    assert (rows["psnr"].n, rows["psnr"].finding) == (20, "certain")
     assert rows["psnr"].p < rows["psnr"].p_holm <= rows["psnr"].p * found.tests
     assert rows["psnr_pooled"].method == "paired jackknife"
     assert rows["psnr_pooled"].finding == "certain"
-    # 40 images are too few for a Fréchet distance, however clear the difference.
+    # 20 images are too few for a Fréchet distance, however clear the difference.
     assert rows["fd_lite0"].finding == "unreliable"
-    assert "not certain: n = 40 below 2 × 1,280" in rows["fd_lite0"].effect
+    assert "not certain: n = 20 below 2 × 1,280" in rows["fd_lite0"].effect
     assert not {"encode_ips", "decode_ips"} & rows.keys()
     assert found.left_out == ("timings differ from run to run and are not compared: encode_ips, decode_ips",)
     assert found.tests == sum(not math.isnan(row.p) for row in found.rows)
 
 
-def test_the_images_that_changed_most(finished: Results) -> None:
-    found = compare("jpeg-q75", "jpeg-q50", run=finished, top=3)
+def test_the_images_that_changed_most(finished: Results, pair: Comparison) -> None:
+    found = pair
     images = finished.images().pivot(index="image", columns="tokenizer", values="psnr")
     gap = (images["jpeg-q50"] - images["jpeg-q75"]).abs().sort_values(ascending=False)
     # The primary metric, fd_lite0, has no value for one image: the headline's first that has one stands in.
     assert {each.metric for each in found.changed} == {"psnr"}
-    assert [each.image for each in found.changed] == list(gap.index[:3])
+    assert [each.image for each in found.changed] == list(gap.index[:5])
     assert found.changed[0].value_b == images["jpeg-q50"][found.changed[0].image]
 
 
@@ -88,11 +90,10 @@ def test_the_exact_reference(finished: Results) -> None:
     assert found.changed[0].value_a == math.inf
 
 
-def test_several_are_corrected_together(finished: Results) -> None:
-    one = compare("jpeg-q75", "jpeg-q50", run=finished)
+def test_several_are_corrected_together(finished: Results, pair: Comparison) -> None:
     whole = compare(finished)
     assert (whole.reference, whole.others) == ("jpeg-q75", ("jpeg-q50", "identity"))
-    assert whole.tests > one.tests
+    assert whole.tests > pair.tests
     assert {row.b for row in whole.rows} == {"jpeg-q50", "identity"}
 
 
@@ -142,8 +143,8 @@ def test_refusals_name_the_field_and_both_values(
 def test_other_selections_and_other_pixels_are_refused(sides: tuple[Side, Side]) -> None:
     a, b = sides
     place, part = only_place(b)
-    fewer = replace(part, images=part.images[:20], pixels=part.pixels[:20])
-    with pytest.raises(IncomparableError, match=r"number of images: 40 in .*, 20 in") as caught:
+    fewer = replace(part, images=part.images[:10], pixels=part.pixels[:10])
+    with pytest.raises(IncomparableError, match=r"number of images: 20 in .*, 10 in") as caught:
         compare_sides(a, [replace(b, parts={place: fewer})])
     assert caught.value.hint == "run both with the same --limit, or both without"
     other = replace(part, pixels=(*part.pixels[:-1], "0" * 64))
@@ -159,7 +160,7 @@ def test_images_that_failed_on_one_side(sides: tuple[Side, Side]) -> None:
     place, part = only_place(b)
     psnr = part.measured["psnr"]
     assert psnr.values is not None
-    values = np.where(np.arange(40) == 7, math.nan, psnr.values)
+    values = np.where(np.arange(20) == 7, math.nan, psnr.values)
     failed = replace(
         part,
         failed={part.images[7]: "torn"},
@@ -167,7 +168,7 @@ def test_images_that_failed_on_one_side(sides: tuple[Side, Side]) -> None:
     )
     found = compare_sides(a, [replace(b, parts={place: failed})])
     rows = {row.metric: row for row in found.rows}
-    assert rows["psnr"].n == 39
+    assert rows["psnr"].n == 19
     assert rows["psnr_pooled"].finding == "unreliable"
     assert "some failed on one side only" in rows["psnr_pooled"].effect
     assert any("1 images failed and are left out of the pairs" in line for line in found.left_out)
@@ -213,7 +214,7 @@ def test_a_table_within_100_columns_and_plain_words(finished: Results) -> None:
     )
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
-    assert lines[0].rstrip() == "images:small · 40 images · reconstruction · adm-64"
+    assert lines[0].rstrip() == "images:small · 20 images · reconstruction · adm-64"
     assert lines[1].rstrip() == "reference: jpeg-q75; other: jpeg-q50"
     table = lines[: lines.index("the images that changed most in psnr:")]
     assert (
@@ -228,12 +229,14 @@ def test_a_table_within_100_columns_and_plain_words(finished: Results) -> None:
     assert "timings differ from run to run and are not compared" in done.stderr
 
 
-def test_json_frame_and_notebook(finished: Results) -> None:
-    done = CliRunner().invoke(app, ["compare", str(finished.folder), "--json"])
+def test_json_frame_and_notebook(finished: Results, pair: Comparison) -> None:
+    done = CliRunner().invoke(
+        app, ["compare", "jpeg-q75", "jpeg-q50", "--run", str(finished.folder), "--json"]
+    )
     got = json.loads(done.stdout)
     assert set(got) == {"reference", "others", "tests", "rows", "changed", "left_out"}
     assert got["rows"][0]["a"] == "jpeg-q75"
-    found = compare(finished)
+    found = pair
     assert len(found.frame()) == len(found.rows) == len(got["rows"])
     evil = replace(found, rows=(replace(found.rows[0], effect="<script>"), *found.rows[1:]))
     html = evil._repr_html_()
