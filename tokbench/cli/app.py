@@ -13,6 +13,7 @@ from tokbench.cli.compare import compare
 from tokbench.cli.describe import describe
 from tokbench.cli.doctor import doctor
 from tokbench.cli.fetch import fetch
+from tokbench.cli.gate import gate
 from tokbench.cli.images import images
 from tokbench.cli.leaderboard import leaderboard
 from tokbench.cli.list import list_
@@ -37,6 +38,7 @@ app.command("check")(check)
 app.command("merge")(merge)
 app.command("report")(report)
 app.command("compare")(compare)
+app.command("gate")(gate)
 app.command("fetch")(fetch)
 app.command("doctor")(doctor)
 app.command("verify")(verify)
