@@ -76,6 +76,7 @@
 # codebooks = 2
 # tokens = 286
 # capabilities = ["codebook", "variable-length"]
+# verified = ["contract"]
 # options.config = "MSVR10P2-4096"
 # options.lengths = [6, 15, 24, 40, 65, 101, 165, 286]
 # weights = [{ name = "xq-gan-msvr10p2-4096", source = "hub:qiuk6/XQ-GAN@main/MSVR10P2-4096/best_ckpt.pt" }]
