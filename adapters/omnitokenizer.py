@@ -69,6 +69,7 @@
 # vocab = 8192
 # capabilities = ["codebook", "encoder-features"]
 # trained_on = ["imagenet-train", "kinetics-600"]
+# verified = ["contract"]
 # options = { temporal_patch_size = 4, spatial_pos = "rope" }
 # weights = [
 #   { name = "omnitokenizer-imagenet-k600", source = "hub:Daniel0724/OmniTokenizer@main/imagenet_k600.ckpt" },
