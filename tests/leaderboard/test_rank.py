@@ -11,6 +11,7 @@ import pytest
 
 from tokbench.errors import IntegrityError
 from tokbench.leaderboard.boards import Board, boards, seen
+from tokbench.leaderboard.plot import frontier, points, rate_plot
 from tokbench.leaderboard.rank import Place, places
 from tokbench.results.results import Results
 from tokbench.results.schema import Row
@@ -156,3 +157,24 @@ def test_a_tokenizer_that_saw_the_set_is_flagged(row: Make, run_of: RunOf, catal
     assert seen(["imagenet-val"], "imagenet-val-hub")
     assert seen(["imagenet-val-hub"], "imagenet-val")
     assert not seen(["imagenet-train"], "imagenet-val")
+
+
+def test_the_frontier_is_what_nothing_beats_at_as_few_bits(
+    row: Make, run_of: RunOf, catalog: Catalog
+) -> None:
+    made = {"a": (1.0, 30.0), "b": (2.0, 29.0), "c": (2.0, 35.0), "d": (4.0, 35.0), "exact": (24.0, math.inf)}
+    rows = [row(name, value) for name, (_, value) in made.items()]
+    rows += [
+        row(name, rate, metric="bpp", unit="bit/px", higher_is_better=None)
+        for name, (rate, _) in made.items()
+    ]
+    board = one_board(run_of(rows), catalog)
+    found = points(board)
+    assert sorted(name for name, _, _ in found) == ["a", "b", "c", "d"]
+    assert [name for name, _, _ in frontier(found, up=True)] == ["a", "c"]
+    assert [name for name, _, _ in frontier(found, up=False)] == ["a", "b"]
+    drawing = rate_plot(board)
+    assert drawing.count("<circle") == 4
+    assert "nan" not in drawing
+    assert "inf" not in drawing
+    assert rate_plot(one_board(run_of(rows[:2]), catalog)) == ""

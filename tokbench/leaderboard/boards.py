@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokbench.results.schema import Row
     from tokbench.tasks.base import Task
 
-RATE = "bpp"
-
 
 @dataclass(frozen=True)
 class Column:

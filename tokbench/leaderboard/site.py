@@ -10,11 +10,13 @@ import base64
 import functools
 import hashlib
 import math
+import re
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokbench.leaderboard import words
+from tokbench.leaderboard.plot import rate_plot
 from tokbench.leaderboard.reported import heading as reported_heading
 from tokbench.leaderboard.reported import printed
 
@@ -40,7 +42,7 @@ def index_page(boards: Sequence[Board], runs: Mapping[str, Results]) -> str:
     )
     return _page(
         "Leaderboard of visual tokenizers",
-        f"<p>{escape(words.MEASURED)}</p><p>{escape(words.NOT_RANKED)}</p><h2>Measured here</h2><ul>{items}</ul>"
+        f"<p>{_prose(words.MEASURED)}</p><p>{_prose(words.NOT_RANKED)}</p><h2>Measured here</h2><ul>{items}</ul>"
         '<h2>Reported by others</h2><ul><li><a href="reported.html">Figures of papers, repositories and threads</a>'
         ' <span class="soft">not measured here and not ranked</span></li></ul>'
         f'<h2>Runs</h2><ul class="soft">{commands}</ul>',
@@ -67,8 +69,8 @@ def board_page(board: Board) -> str:
         '<div class="tools"><label>Filter <input type="search" id="search" placeholder="jpeg"></label>'
         f'{switch}<span id="status" class="soft" aria-live="polite"></span></div>'
         f'<div class="frame"><table class="sortable{" short" if more else ""}"><thead><tr>{"".join(head)}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-        f'<p class="soft">{escape(words.MEASURED)} {escape(words.NOT_RANKED)}</p>'
+        f"<tbody>{body}</tbody></table></div>{rate_plot(board)}"
+        f'<p class="soft">{_prose(words.MEASURED)} {_prose(words.NOT_RANKED)}</p>'
         + (f'<h2>Not measured</h2><ul class="soft">{blanks}</ul>' if blanks else ""),
     )
 
@@ -76,8 +78,13 @@ def board_page(board: Board) -> str:
 def reported_page(groups: Iterable[Group]) -> str:
     """Write the page of published figures."""
     return _page(
-        "Reported figures", f"<p>{escape(words.REPORTED)}</p>" + "".join(_reported(group) for group in groups)
+        "Reported figures", f"<p>{_prose(words.REPORTED)}</p>" + "".join(_reported(group) for group in groups)
     )
+
+
+def _prose(text: str) -> str:
+    """Return words of our own as HTML, what stands between backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _line(line: Line, order: Column | None, columns: Sequence[Column], more: bool) -> str:
