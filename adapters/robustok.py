@@ -14,7 +14,6 @@
 # revision = "c4c6760a707f0e1994e6a3411c30c99cf1822f4e"
 # trained_on = ["imagenet-train"]
 # capabilities = ["codebook", "encoder-features"]
-# verified = ["contract"]
 #
 # [tool.tokbench.environment]
 # repository = "https://github.com/qiuk2/RobusTok"
@@ -22,6 +21,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "robustok-main"
+# verified = ["contract"]
 # description = "RobusTok after its main training with perturbed latents: 4096 entries at f16, on DINOv2-B"
 # options.config = "main-train"
 # weights = [{ name = "robustok-main", source = "hub:qiuk6/RobusTok@main/main-train.pt" }]
