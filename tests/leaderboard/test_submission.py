@@ -143,6 +143,7 @@ def first_job(**fields: Any) -> Callable[[dict[str, Any]], None]:
         (lambda table: table.update(key="0" * 64), "key: is not the hash of the jobs' keys"),
         (lambda table: table.update(schema=2), "schema: is 2, wanted 1"),
         (lambda table: table.update(jobs=[]), "jobs: is empty"),
+        (lambda table: table["environment"].update(packages=[1]), "environment.packages: must be an object"),
         (
             lambda table: table["settings"].update(weights={"a": "/home/me/a.pth"}),
             "settings.weights.a: must be a word",

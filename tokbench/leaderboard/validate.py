@@ -104,6 +104,9 @@ def check_manifest(manifest: Mapping[str, Any], catalog: Catalog) -> list[Proble
         return [_bad("schema", f"is {manifest['schema']!r}, wanted {SCHEMA}")]
     if not manifest["jobs"]:
         return [_bad("jobs", "is empty")]
+    packages = manifest["environment"].get("packages", {})
+    if not isinstance(packages, dict) or not all(isinstance(text, str) for text in packages.values()):
+        return [_bad("environment.packages", "must be an object of versions")]
     found = _paths(manifest)
     names = set()
     for number, job in enumerate(manifest["jobs"]):
