@@ -19,7 +19,9 @@ def report(
     ] = None,
     tokenizer: Annotated[
         list[str] | None,
-        typer.Option("--tokenizer", "-t", metavar="FILE.py[:NAME]", help="Of your own, likewise."),
+        typer.Option(
+            "--tokenizer", "-t", metavar="FILE.py", help="Tokenizer of your own (or folder:DIR), likewise."
+        ),
     ] = None,
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="NAME=PATH", help="Use this file. Repeatable.")
@@ -34,6 +36,7 @@ def report(
     from tokbench.cli.options import parse_weights
     from tokbench.cli.output import print_line, print_note, printable
     from tokbench.engine.evaluate import open_source
+    from tokbench.engine.subject import make_subject
     from tokbench.report.build import build_report, write_report
     from tokbench.results.results import Results
 
@@ -44,7 +47,7 @@ def report(
         title=title,
         images=images,
         image_sets={open_source(path, catalog).name: path for path in image_set or []},
-        tokenizers={catalog.tokenizer(path).name: path for path in tokenizer or []},
+        tokenizers={make_subject(path, catalog).spec.name: path for path in tokenizer or []},
         device=device,
         weights=parse_weights(weights),
     )

@@ -11,13 +11,13 @@ import base64
 import io
 from typing import TYPE_CHECKING, Any
 
-from tokbench.errors import ImageError, TokbenchError
+from tokbench.errors import ImageError, TokbenchError, UsageError
 from tokbench.report.choose import choose
-from tokbench.report.marks import marks_of
+from tokbench.report.marks import marks_of, scores_of
 from tokbench.report.spread import values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LOSSLESS_SIDE = 512
 QUALITY = 95
 BUDGET = 32 << 20
-"""Bytes of pictures in one report, in base64, shared evenly by its image sets."""
+"""Bytes of pictures in one report, in base64."""
 
 
 def add_images(
@@ -57,36 +57,45 @@ def add_images(
     """
     document = assembly.document
     document["images"], document["image_notes"] = [], []
-    looks = len(document["looks"]) if count else 0
-    for number in range(looks):
+    found: list[list[dict[str, Any]]] = []
+    for number in range(len(document["looks"]) if count else 0):
         sources = [source for source in assembly.sources if source.look == number]
         notes: list[str] = []
-        images = _of_look(
-            assembly,
-            sources,
-            count,
-            catalog,
-            image_sets or {},
-            tokenizers or {},
-            device,
-            weights or {},
-            notes,
+        found.append(
+            _of_look(
+                assembly,
+                sources,
+                count,
+                catalog,
+                image_sets or {},
+                tokenizers or {},
+                device,
+                weights or {},
+                notes,
+            )
         )
-        kept: list[dict[str, Any]] = []
-        share = budget // (looks - number)
-        for image in images:
-            size = len(image["original"]) + sum(map(len, image["of"].values()))
-            if size > share:
-                notes.append(
-                    f"{len(images) - len(kept)} of {len(images)} chosen images are left out to keep this file small "
-                    "(a report holds 32 MiB of pictures, shared by its image sets)"
-                )
-                break
-            share -= size
-            budget -= size
-            kept.append(image | {"look": number})
-        document["images"] += kept
         document["image_notes"] += [{"look": number, "text": note} for note in dict.fromkeys(notes)]
+    for number, (chosen, kept) in enumerate(zip(found, trimmed(found, budget), strict=True)):
+        document["images"] += [image | {"look": number} for image in kept]
+        if len(kept) < len(chosen):
+            text = f"{len(chosen) - len(kept)} of {len(chosen)} chosen images are left out to keep this file small"
+            limit = f"a report holds {budget >> 20} MiB of pictures"
+            document["image_notes"].append({"look": number, "text": f"{text}: {limit}"})
+
+
+def trimmed(found: Sequence[Sequence[dict[str, Any]]], budget: int) -> list[list[dict[str, Any]]]:
+    """Leave out the last image of the largest set until all fit.
+
+    Args:
+        found: images by set, each with ``original`` and ``of``, its data URIs.
+        budget: characters of data URIs in all.
+    """
+    sizes = [
+        [len(each["original"]) + sum(map(len, each["of"].values())) for each in images] for images in found
+    ]
+    while sum(map(sum, sizes)) > budget:
+        max(sizes, key=sum).pop()
+    return [list(images[: len(kept)]) for images, kept in zip(found, sizes, strict=True)]
 
 
 def _of_look(
@@ -109,6 +118,11 @@ def _of_look(
         return []
     names = {t: assembly.document["tokenizers"][t]["name"] for t in read}
     values, directions = _by_metric(assembly, sources[0].look, {t: found[1] for t, found in read.items()})
+    for source in sources:
+        if source.tokenizer in read:
+            for name, column in scores_of(assembly, source).items():
+                values.setdefault(name, {})[source.tokenizer] = column
+                directions[name] = True
     ids = next(iter(read.values()))[0]
     why = choose({m: {names[t]: v for t, v in of.items()} for m, of in values.items()}, directions, count)
     first = next(source for source in sources if source.tokenizer in read)
@@ -118,7 +132,11 @@ def _of_look(
         digests = _digests(first)
         wanted = {ids[place]: digests[place] for place in why}
         for each in originals_again(
-            first.job, first.identity, wanted, image_sets.get(dataset, dataset), catalog
+            first.job,
+            first.identity,
+            wanted,
+            _place("--image-set", dataset, image_sets, catalog.image_sets),
+            catalog,
         ):
             if isinstance(each, ImageError):
                 notes.append(f"an image cannot be shown: {each.message}")
@@ -151,7 +169,7 @@ def _of_look(
                 source.job,
                 source.identity,
                 seen,
-                tokenizers.get(name, name),
+                _place("--tokenizer", name, tokenizers, catalog.tokenizers),
                 catalog,
                 device=device,
                 weights=weights,
@@ -164,6 +182,19 @@ def _of_look(
     for each in seen:
         images[each.item.id]["marks"] = marks_of(assembly, sources, each, places[each.item.id])
     return [images[each.item.id] for each in seen]
+
+
+def _place(option: str, name: str, given: Mapping[str, str], installed: Container[str]) -> str:
+    """Return where something of a run is found.
+
+    A manifest may be a stranger's: the names in it stand for what is installed here, never for paths.
+
+    Raises:
+        UsageError: it is neither installed nor given.
+    """
+    if name not in given and name not in installed:
+        raise UsageError(f"`{name}` is not installed here", hint=f"say with {option} where it is")
+    return given.get(name, name)
 
 
 def _by_metric(
@@ -196,6 +227,6 @@ def data_uri(pixels: npt.NDArray[Any]) -> str:
     buffer = io.BytesIO()
     lossless = max(pixels.shape[:2]) <= LOSSLESS_SIDE
     Image.fromarray(pixels).save(
-        buffer, "WEBP", lossless=lossless, quality=80 if lossless else QUALITY, method=4, exact=True
+        buffer, "WEBP", lossless=lossless, quality=50 if lossless else QUALITY, method=2, exact=True
     )
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

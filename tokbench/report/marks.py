@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokbench.engine.plan import shard_size
 from tokbench.errors import DataError, IntegrityError
 from tokbench.metrics.annotations import words_of
 from tokbench.metrics.base import SetMetric
@@ -12,6 +13,9 @@ from tokbench.metrics.words import WordRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from tokbench.engine.again import Seen
     from tokbench.metrics.base import Collector
@@ -45,8 +49,9 @@ def marks_of(assembly: Assembly, sources: Sequence[Source], seen: Seen, place: i
         for face in faces
     ]
     for source in sources:
+        shard = place // shard_size(int(source.job["images"]))
         for collector in _collectors(assembly, source):
-            arrays = _state(source, collector, place)
+            arrays = _state(source, collector, shard)
             if arrays is None:
                 continue
             if issubclass(collector.kind, WordRows):
@@ -54,6 +59,34 @@ def marks_of(assembly: Assembly, sources: Sequence[Source], seen: Seen, place: i
             else:
                 _add_faces(marks[len(words) :], source, arrays, place)
     return [mark for mark in marks if mark["kind"] == "face" or mark["of"]]
+
+
+def scores_of(assembly: Assembly, source: Source) -> dict[str, npt.NDArray[np.float64]]:
+    """Return per-image scores of words and faces, which tasks give for whole sets only.
+
+    Returns:
+        ``words read``, the share of an image's words read exactly, and ``face similarity``, the mean over its faces:
+        float64 ``[images]``, NaN for images without any; only what was measured.
+    """
+    import numpy as np
+
+    images = int(source.job["images"])
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    for collector in _collectors(assembly, source):
+        total, count = np.zeros(images), np.zeros(images)
+        for shard in range(int(source.job["shards"])):
+            state = _state(source, collector, shard)
+            if state is None:
+                continue
+            words = issubclass(collector.kind, WordRows)
+            index = state["index"] if words else state.where[:, 0]
+            inside = (index >= 0) & (index < images)
+            np.add.at(total, index[inside], (state["correct"] if words else state.cosine)[inside])
+            np.add.at(count, index[inside], 1)
+        if count.any():
+            name = "words read" if issubclass(collector.kind, WordRows) else "face similarity"
+            found[name] = np.divide(total, count, out=np.full(images, np.nan), where=count > 0)
+    return found
 
 
 def _collectors(assembly: Assembly, source: Source) -> list[Collector]:
@@ -67,12 +100,10 @@ def _collectors(assembly: Assembly, source: Source) -> list[Collector]:
     return list(found.values())
 
 
-def _state(source: Source, collector: Collector, place: int) -> Any:
-    """Return the state of the shard that an image is in; None when words or faces were not measured."""
-    from tokbench.engine.plan import shard_size
+def _state(source: Source, collector: Collector, shard: int) -> Any:
+    """Return the state of a shard; None when words or faces were not measured."""
     from tokbench.results.store import Store
 
-    shard = place // shard_size(int(source.job["images"]))
     try:
         arrays = Store(source.results.folder).read_states(source.job["id"], shard, collector.name)
         return collector.kind.from_arrays(arrays) if arrays else None

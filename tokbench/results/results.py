@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,25 @@ class Results:
                 frame.insert(position, name, job[name])
             frames.append(frame)
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def plot(
+        self, quality: str = "psnr", *, rate: str = "bpp", dataset: str | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """Draw quality over rate with intervals and return the axes; needs matplotlib (extra ``report``).
+
+        Args:
+            quality: metric of the vertical axis.
+            rate: metric of the horizontal, logarithmic axis.
+            dataset: image set; by default the first that has both metrics.
+            ax: where to draw; by default a new figure.
+
+        Raises:
+            UsageError: no tokenizer has both metrics there.
+            MissingPackageError: matplotlib is not installed.
+        """
+        from tokbench.results.plot import rate_distortion_plot
+
+        return rate_distortion_plot(self.rows, quality, rate=rate, dataset=dataset, ax=ax)
 
     def _finished_jobs(self) -> Sequence[Mapping[str, Any]]:
         return [job for job in self.manifest["jobs"] if job["tokenizer"] not in self.failures]

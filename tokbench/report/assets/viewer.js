@@ -11,7 +11,7 @@ class Viewer {
     this.marks = true;
     this.panes = [];
     this.metrics = [...new Set(images.flatMap((image) => Object.keys(image.values)))];
-    this.metric = this.metrics.includes('psnr') ? 'psnr' : this.metrics[0] || '';
+    this.metric = ['words read', 'face similarity', 'psnr', ...this.metrics, ''].find((name) => this.metrics.includes(name)) || '';
     this.worst = true;
     this.tokenizers = [...new Set(images.flatMap((image) => Object.keys(image.of).map(Number)))];
     this.left = -1;
@@ -27,11 +27,9 @@ class Viewer {
     new ResizeObserver(() => this.move(this.view)).observe(this.stage);
   }
 
-  // The first of the drawn that changes something.
   preferred() {
     const drawn = this.state.drawn.filter((t) => this.tokenizers.includes(t));
-    const values = this.images[0].values[this.metric] || {};
-    return drawn.find((t) => Number.isFinite(values[t])) ?? drawn[0] ?? this.tokenizers[0] ?? -1;
+    return drawn[drawn.length - 1] ?? this.tokenizers[0] ?? -1;
   }
 
   name(t) {
@@ -60,11 +58,12 @@ class Viewer {
       make('div', { class: 'choice', role: 'group', 'aria-label': 'Zoom' },
         make('button', { type: 'button', 'aria-label': 'zoom out', onclick: zoom(1 / 1.5) }, '−'),
         make('button', { type: 'button', 'aria-label': 'zoom in', onclick: zoom(1.5) }, '+'),
-        make('button', { type: 'button', 'aria-label': 'fit', onclick: () => this.move({ scale: 1, x: 0, y: 0 }) }, 'Fit')),
+        make('button', { type: 'button', onclick: () => this.move({ scale: 1, x: 0, y: 0 }) }, 'Fit')),
       marked ? make('label', { class: 'check' }, make('input', { type: 'checkbox', checked: true, onchange: (event) => { this.marks = event.target.checked; this.paint(); } }), 'words and faces') : null);
   }
 
   direction() {
+    if (['words read', 'face similarity'].includes(this.metric)) return true;
     for (const board of data.boards) {
       const metric = board.metrics.find((each) => each.name === this.metric);
       if (metric && board.look === this.images[0].look) return metric.higher;
@@ -212,6 +211,7 @@ class Viewer {
     this.view = clamped(view, size, (size * this.image.height) / this.image.width);
     for (const { layer, after } of this.panes) {
       layer.style.transform = `translate(${this.view.x}px, ${this.view.y}px) scale(${this.view.scale})`;
+      layer.style.setProperty('--zoom', this.view.scale);
       layer.classList.toggle('sharp', this.view.scale * size > 1.5 * this.image.width);
       if (after) after();
     }
