@@ -67,7 +67,7 @@ def test_rows_of_a_known_difference(finished: Results, pair: Comparison) -> None
     assert "not certain: n = 20 below 2 × 1,280" in rows["fd_lite0"].effect
     assert not {"encode_ips", "decode_ips"} & rows.keys()
     assert found.left_out == ("timings differ from run to run and are not compared: encode_ips, decode_ips",)
-    assert found.tests == sum(not math.isnan(row.p) for row in found.rows)
+    assert found.tests == sum(not math.isnan(row.p) and row.finding != "equal" for row in found.rows)
 
 
 def test_the_images_that_changed_most(finished: Results, pair: Comparison) -> None:
@@ -103,8 +103,9 @@ def test_a_run_against_itself_is_equal(finished: Results, tmp_path: Path) -> Non
     assert found.reference == "jpeg-q50 (run)"
     assert found.others == ("jpeg-q50 (again)",)
     assert {row.finding for row in found.rows if row.metric != "fd_lite0"} == {"equal"}
+    assert found.tests == 0
     assert not found.changed
-    assert next(row for row in found.rows if row.metric == "ssim").effect == "ssim the same on every image"
+    assert next(row for row in found.rows if row.metric == "ssim").effect == "ssim is exactly the same"
 
 
 @pytest.mark.parametrize(
@@ -259,3 +260,14 @@ def test_the_command_line_exits_with_8_when_it_refuses(finished: Results, tmp_pa
         "error: `jpeg-q75` and `jpeg-q50` cannot be compared: seed: 0 in `jpeg-q75`, 3 in `jpeg-q50`\n"
         "hint: run both with the same --seed\n"
     )
+
+
+def test_what_is_the_same_is_one_line(finished: Results, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "again")
+    words = ["compare", f"{finished.folder}:identity", f"{tmp_path / 'again'}:identity"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("exactly the same: ")]
+    assert "psnr, " in line
+    assert "ssim" in line
+    assert "p-values are corrected for 0 metrics together" in done.stdout

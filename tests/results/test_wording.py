@@ -27,7 +27,7 @@ from tokbench.results.wording import amount, effect
         ("pfid@a=1", "", False, (10.0, 20.0), "certain", "B has 100 % higher pfid@a=1 (worse), certain"),
         ("cost_x", "", False, (10.0, 20.0), "unknown", "B has 100 % higher cost_x (worse), no interval known"),
         ("psnr", "dB", True, (math.inf, 30.0), "certain", "the reference is exact in psnr, B is not, certain"),
-        ("ssim", "", True, (0.9, 0.9), "equal", "ssim the same on every image"),
+        ("ssim", "", True, (0.9, 0.9), "equal", "ssim is exactly the same"),
     ],
 )  # fmt: skip
 def test_effects(

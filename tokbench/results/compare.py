@@ -117,9 +117,16 @@ def differences(
 
 
 def corrected(rows: Sequence[Compared]) -> tuple[list[Compared], int]:
-    """Correct the p-values of rows for their number and say what each row found; returns the number, too."""
-    adjusted = holm([row.p for row in rows])
-    done = [_judged(replace(row, p_holm=p)) for row, p in zip(rows, adjusted, strict=True)]
+    """Correct the p-values of rows for their number and say what each row found; returns the number, too.
+
+    Rows whose two sides are exactly the same do not count: swapping equal values changes nothing, so whatever the other
+    rows hold, these could not have been called different (Tarone 1990). Scores of the originals, for one, never differ.
+    """
+    adjusted = holm([math.nan if _equal(row) else row.p for row in rows])
+    done = [
+        _judged(replace(row, p_holm=row.p if _equal(row) else p))
+        for row, p in zip(rows, adjusted, strict=True)
+    ]
     return done, sum(not math.isnan(p) for p in adjusted)
 
 
@@ -212,8 +219,12 @@ def _judged(row: Compared) -> Compared:
     )
 
 
+def _equal(row: Compared) -> bool:
+    return row.difference == 0 and (row.ci_low == row.ci_high or math.isnan(row.ci_low))
+
+
 def _finding(row: Compared) -> Finding:
-    if row.difference == 0 and (row.ci_low == row.ci_high or math.isnan(row.ci_low)):
+    if _equal(row):
         return "equal"
     if math.isinf(row.difference):
         return "certain" if row.p_holm <= LEVEL else "likely"

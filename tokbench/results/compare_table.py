@@ -61,8 +61,10 @@ def p_value(p: float) -> str:
 
 def headline(rows: Sequence[Compared]) -> list[str]:
     """Return the differences in plain words: certain ones first, then likely ones, then what could not be told."""
-    order = ("certain", "likely", "unreliable", "unknown", "none", "equal", "unsupported")
-    return [row.effect for finding in order for row in rows if row.finding == finding]
+    order = ("certain", "likely", "unreliable", "unknown", "none", "unsupported")
+    said = [row.effect for finding in order for row in rows if row.finding == finding]
+    same = ", ".join(row.name for row in rows if row.finding == "equal")
+    return [*said, f"exactly the same: {same}"] if same else said
 
 
 def _digits(row: Compared) -> int:

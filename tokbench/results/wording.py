@@ -9,8 +9,9 @@ Finding = Literal["certain", "likely", "none", "equal", "unreliable", "unknown",
 """What a comparison found.
 
 ``certain``: interval and corrected p-value exclude no change. ``likely``: the interval alone does. ``none``: no
-difference was seen. ``equal``: the two are the same on every image. ``unreliable``: the metric must not be ranked on so
-few images. ``unknown``: there is no interval. ``unsupported``: one side was not measured.
+difference was seen. ``equal``: the two are exactly the same, on every image or in every jackknife group.
+``unreliable``: the metric must not be ranked on so few images. ``unknown``: there is no interval. ``unsupported``: one
+side was not measured.
 """
 
 _COUNTED = {
@@ -55,7 +56,7 @@ def effect(
     if finding == "unsupported":
         return f"{metric} not compared: {reason}"
     if finding == "equal":
-        return f"{metric} the same on every image"
+        return f"{metric} is exactly the same"
     if finding == "none":
         half = (interval[1] - interval[0]) / 2
         return f"no difference seen in {metric} (±{amount(half)}{_unit(unit)})"
