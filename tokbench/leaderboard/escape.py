@@ -20,6 +20,8 @@ _LATEX = {
     "∞": r"$\infty$",
     "×": r"$\times$",
     "·": r"$\cdot$",
+    "≈": r"$\approx$",
+    "–": "--",
     **{letter: f"\\{letter}" for letter in "%_&#${}"},
 }
 

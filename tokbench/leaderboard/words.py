@@ -24,10 +24,10 @@ NOT_RANKED = (
     "the very image set. Coverage counts the metrics of the table that were measured, of all."
 )
 REPORTED = (
-    "Figures as papers, repositories and threads print them, with their source. Nothing here was measured by tokbench, "
-    "and nothing is ranked: sources differ in images, rounding and code even where their words agree. ! marks a "
-    "disputed figure, ≈ one measured in a way that tokbench does not repeat exactly, ? one from memory. "
-    "docs/published.md explains; `tokbench verify NAME` compares."
+    "Figures as papers, repositories, threads and notes print them, with their source. None comes from the runs of "
+    "this leaderboard, and nothing is ranked: sources differ in images, rounding and code even where their words "
+    "agree. ! marks a disputed figure, ≈ one measured in a way that tokbench does not repeat exactly, ? one from memory. "
+    "`docs/published.md` explains; `tokbench verify NAME` compares."
 )
 
 
