@@ -26,8 +26,8 @@ NOT_RANKED = (
 REPORTED = (
     "Figures as papers, repositories, threads and notes print them, with their source. None comes from the runs of "
     "this leaderboard, and nothing is ranked: sources differ in images, rounding and code even where their words "
-    "agree. ! marks a disputed figure, ≈ one measured in a way that tokbench does not repeat exactly, ? one from memory. "
-    "`docs/published.md` explains; `tokbench verify NAME` compares."
+    "agree. ! marks a disputed figure, ≈ one measured in a way that tokbench does not repeat exactly, ? one from "
+    "memory. `docs/published.md` explains; `tokbench verify NAME` compares."
 )
 
 
