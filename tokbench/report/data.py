@@ -98,7 +98,7 @@ def assemble(runs: Sequence[Results], catalog: Catalog, made: str, version: str)
     reasons = {"": 0}
     places: dict[tuple[str, str], int] = {}
     looks: dict[str, int] = {}
-    boards: dict[tuple[int, str, str], dict[str, Any]] = {}
+    boards: dict[tuple[int, str, str], _Board] = {}
     for results in runs:
         try:
             document["runs"].append(_run(results))
@@ -203,34 +203,43 @@ def _look(document: dict[str, Any], looks: dict[str, int], results: Results, job
     return looks[key]
 
 
+@dataclass
+class _Board:
+    """A board in the making, with its metrics and lines by name."""
+
+    document: dict[str, Any]
+    metrics: dict[str, int] = field(default_factory=dict)
+    lines: dict[tuple[int, str], int] = field(default_factory=dict)
+
+
 def _add(
     document: dict[str, Any],
-    boards: dict[tuple[int, str, str], dict[str, Any]],
+    boards: dict[tuple[int, str, str], _Board],
     reasons: dict[str, int],
     source: Source,
     row: Row,
 ) -> None:
     identity = source.identity
     version = identity.get("tasks", {}).get(row.task)
-    how = json.dumps([version, identity.get("evaluators")], sort_keys=True)
-    board = boards.get((source.look, row.task, how))
+    key = (source.look, row.task, json.dumps([version, identity.get("evaluators")], sort_keys=True))
+    board = boards.get(key)
     if board is None:
-        board = {"look": source.look, "task": row.task, "metrics": [], "lines": [], "cells": []}
-        boards[source.look, row.task, how] = board
-        document["boards"].append(board)
-    names = [metric["name"] for metric in board["metrics"]]
-    if row.metric not in names:
-        names.append(row.metric)
-        board["metrics"].append(
+        board = _Board({"look": source.look, "task": row.task, "metrics": [], "lines": [], "cells": []})
+        boards[key] = board
+        document["boards"].append(board.document)
+    if row.metric not in board.metrics:
+        board.metrics[row.metric] = len(board.metrics)
+        board.document["metrics"].append(
             {"name": row.metric, "unit": row.unit, "higher": row.higher_is_better, "title": "", "about": ""}
         )
-    line = {"t": source.tokenizer, "view": row.view}
-    if line not in board["lines"]:
-        board["lines"].append(line)
-        board["cells"].append([])
-    cells = board["cells"][board["lines"].index(line)]
-    cells += [0] * (len(names) - len(cells))
-    place = names.index(row.metric)
+    line = (source.tokenizer, row.view)
+    if line not in board.lines:
+        board.lines[line] = len(board.lines)
+        board.document["lines"].append({"t": source.tokenizer, "view": row.view})
+        board.document["cells"].append([])
+    cells = board.document["cells"][board.lines[line]]
+    cells += [0] * (len(board.metrics) - len(cells))
+    place = board.metrics[row.metric]
     if cells[place] == 0:  # the first of several folders that hold the same
         cells[place] = _cell(row, reasons, document["reasons"])
 
