@@ -172,7 +172,11 @@ def test_themes_follow_the_system_and_the_button(visit: Callable[..., Any], repo
     button.click()
     assert page.evaluate(ground) == light
     assert header.screenshot() == shot
-    assert visit(report, scheme="dark").evaluate(ground) != light
+    dark = visit(report, scheme="dark")
+    assert dark.evaluate(ground) != light
+    dark.emulate_media(media="print", color_scheme="dark")
+    assert dark.evaluate(ground) == "rgb(255, 255, 255)"
+    assert dark.locator("nav").is_hidden()
 
 
 def test_panes_zoom_and_pan_together(visit: Callable[..., Any], report: str) -> None:
