@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import (
@@ -23,7 +25,6 @@ from tokbench.weights import WeightFile, digest, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
     from types import ModuleType
 
     import torch
@@ -38,7 +39,8 @@ class Fingerprint:
     """What of a tokenizer or evaluator enters result keys.
 
     Attributes:
-        code: SHA-256 of the adapter file, or "" for evaluators (their name stands for their definition).
+        code: SHA-256 of the adapter file, and of the shared blocks where it uses them; "" for evaluators (their name
+            stands for their definition).
         weights: ``{weights name: SHA-256 of the file}``.
     """
 
@@ -74,8 +76,17 @@ def fingerprint(
     """
     paths = weight_paths(files, overrides)
     return Fingerprint(
-        digest(code) if code else "", {name: digest(path) for name, path in sorted(paths.items())}
+        _code_digest(code) if code else "", {name: digest(path) for name, path in sorted(paths.items())}
     )
+
+
+def _code_digest(adapter: Path) -> str:
+    """Hash an adapter file, with everything in `tokbench.nn` when it imports from there."""
+    mark = digest(adapter)
+    if b"tokbench.nn" not in adapter.read_bytes():
+        return mark
+    blocks = sorted((Path(__file__).parent / "nn").glob("*.py"))
+    return hashlib.sha256("".join([mark, *map(digest, blocks)]).encode()).hexdigest()
 
 
 def build_tokenizer(

@@ -119,7 +119,7 @@ def greys(tmp_path_factory: pytest.TempPathFactory, images: Path) -> tuple[list[
 
 
 def test_one_encode_serves_all_cells(greys: tuple[list[Greys], list[Results]]) -> None:
-    probe = [1, 1]
+    probe = [1, 1, 1]  # twice the same image, and another between the decodes
     assert [maker.encoded for maker in greys[0]] == [[*probe, 3], [*probe, 1, 1, 1]]
 
 
