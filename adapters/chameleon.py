@@ -10,6 +10,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "chameleon-vqgan"
+# verified = ["library", "contract"]
 # description = "Chameleon's VQGAN, also Anole's: 16×16 pixels an id, 8192 entries, 69 M parameters"
 # license = "LicenseRef-Chameleon-Research"
 # revision = "main (unchecked)"

@@ -19,6 +19,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ibq-1024"
+# verified = ["golden", "keys", "contract"]
 # description = "IBQ of ImageNet: 16×16 pixels an id, 1024 entries, found by scalar product"
 # vocab = 1024
 # [tool.tokbench.tokenizers.options.config]
@@ -44,6 +45,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ibq-8192"
+# verified = ["golden", "keys", "contract"]
 # description = "IBQ of ImageNet: 16×16 pixels an id, 8192 entries, found by scalar product"
 # vocab = 8192
 # [tool.tokbench.tokenizers.options.config]
@@ -69,6 +71,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ibq-16384"
+# verified = ["golden", "keys", "contract"]
 # description = "IBQ of ImageNet: 16×16 pixels an id, 16384 entries, found by scalar product"
 # vocab = 16384
 # [tool.tokbench.tokenizers.options.config]
@@ -94,6 +97,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ibq-262144"
+# verified = ["golden", "keys", "contract"]
 # description = "IBQ of ImageNet: 16×16 pixels an id, 262144 entries, found by scalar product"
 # vocab = 262144
 # [tool.tokbench.tokenizers.options.config]

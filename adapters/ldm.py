@@ -16,6 +16,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ldm-vq-f4"
+# verified = ["library", "contract"]
 # description = "VQ of latent diffusion: 4×4 pixels an id, 8192 entries of 3 channels, 55 M parameters"
 # vocab = 8192
 # tokens = 4096
@@ -42,6 +43,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ldm-vq-f8"
+# verified = ["library", "contract"]
 # description = "VQ of latent diffusion: 8×8 pixels an id, 16384 entries of 4 channels, 68 M parameters"
 # vocab = 16384
 # tokens = 1024
@@ -68,6 +70,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "ldm-vq-f8-n256"
+# verified = ["library", "contract"]
 # description = "VQ of latent diffusion: 8×8 pixels an id, 256 entries of 4 channels, 68 M parameters"
 # vocab = 256
 # tokens = 1024

@@ -38,6 +38,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "llamagen-vq8"
+# verified = ["golden", "keys", "contract"]
 # description = "LlamaGen VQ-8 of ImageNet: 8×8 pixels an id, 16384 unit vectors of 8 channels, 70 M parameters"
 # tokens = 1024
 # stride = 8
@@ -58,6 +59,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "llamagen-vq16-t2i"
+# verified = ["golden", "keys", "contract"]
 # description = "LlamaGen VQ-16 fine-tuned on LAION-COCO and internal pictures, for its text-to-image models"
 # tokens = 256
 # stride = 16

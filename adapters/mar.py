@@ -17,6 +17,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "mar-kl16"
+# verified = ["golden", "keys", "contract"]
 # channels = 16
 # description = "KL-16 of MAR: one latent of 16 channels for 16×16 pixels, 66 M parameters"
 # options = { config = { embed_dim = 16, ch_mult = [1, 1, 2, 2, 4] } }
@@ -29,6 +30,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "xar-kl16"
+# verified = ["golden", "keys", "contract"]
 # channels = 16
 # description = "the tokenizer of xAR, which is MAR's KL-16 with the same weights"
 # options = { config = { embed_dim = 16, ch_mult = [1, 1, 2, 2, 4] } }

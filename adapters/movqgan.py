@@ -18,6 +18,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "movqgan-67m"
+# verified = ["library", "contract"]
 # description = "MoVQGAN 67M: 8×8 pixels an id, 16384 entries of 4 channels that also modulate the decoder's norms"
 # [tool.tokbench.tokenizers.options.config]
 # n_embed = 16384
@@ -41,6 +42,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "movqgan-102m"
+# verified = ["library", "contract"]
 # description = "MoVQGAN 102M: 8×8 pixels an id, 16384 entries of 4 channels that also modulate the decoder's norms"
 # [tool.tokbench.tokenizers.options.config]
 # n_embed = 16384
@@ -64,6 +66,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "movqgan-270m"
+# verified = ["library", "contract"]
 # description = "MoVQGAN 270M: 8×8 pixels an id, 16384 entries of 4 channels that also modulate the decoder's norms"
 # [tool.tokbench.tokenizers.options.config]
 # n_embed = 16384

@@ -19,6 +19,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "one-d-piece-s256"
+# verified = ["golden", "keys", "contract"]
 # description = "One-D-Piece S-256: the first 1 to 256 ids of 4096 in a row, 84 M parameters"
 # [tool.tokbench.tokenizers.options]
 # lengths = [1, 2, 4, 8, 16, 32, 64, 128, 256]

@@ -15,6 +15,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taesd"
+# verified = ["library", "contract"]
 # channels = 4
 # description = "tiny autoencoder of Stable Diffusion's latents: f8, 4 channels, 2.4 M parameters"
 # options = { config = { latent_channels = 4 } }
@@ -33,6 +34,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taesdxl"
+# verified = ["library", "contract"]
 # channels = 4
 # description = "tiny autoencoder of SDXL's latents: f8, 4 channels, 2.4 M parameters"
 # options = { config = { latent_channels = 4 } }
@@ -51,6 +53,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taesd3"
+# verified = ["library", "contract"]
 # channels = 16
 # description = "tiny autoencoder of Stable Diffusion 3's latents: f8, 16 channels, 2.4 M parameters"
 # options = { config = { latent_channels = 16 } }
@@ -69,6 +72,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "taef1"
+# verified = ["library", "contract"]
 # channels = 16
 # description = "tiny autoencoder of FLUX.1's latents: f8, 16 channels, 2.4 M parameters"
 # options = { config = { latent_channels = 16 } }

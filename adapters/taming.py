@@ -15,6 +15,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "vqgan-f16-1024"
+# verified = ["golden", "keys", "contract"]
 # description = "VQGAN of ImageNet: 16×16 pixels an id, 1024 entries, 72 M parameters"
 # vocab = 1024
 # tokens = 256
@@ -43,6 +44,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "vqgan-f16-16384"
+# verified = ["golden", "keys", "contract"]
 # description = "VQGAN of ImageNet: 16×16 pixels an id, 16384 entries, 76 M parameters"
 # vocab = 16384
 # tokens = 256
@@ -71,6 +73,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "vqgan-gumbel-f8"
+# verified = ["golden", "keys", "contract"]
 # description = "Gumbel VQGAN of OpenImages: 8×8 pixels an id, 8192 entries, 69 M parameters; argmax instead of a draw"
 # vocab = 8192
 # tokens = 1024

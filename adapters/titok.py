@@ -14,6 +14,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "titok-l32"
+# verified = ["golden", "keys", "contract"]
 # description = "TiTok L-32: 32 ids of 4096 in a row, decoded through MaskGIT's VQGAN, 641 M parameters"
 # kind = "discrete"
 # vocab = 4096
@@ -39,6 +40,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "titok-b64"
+# verified = ["golden", "keys", "contract"]
 # description = "TiTok B-64: 64 ids of 4096 in a row, decoded through MaskGIT's VQGAN, 205 M parameters"
 # kind = "discrete"
 # vocab = 4096

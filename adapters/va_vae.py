@@ -12,6 +12,7 @@
 #
 # [[tool.tokbench.tokenizers]]
 # name = "va-vae-f16d32"
+# verified = ["library", "contract"]
 # channels = 32
 # description = "VA-VAE aligned to DINOv2: one latent of 32 channels for 16×16 pixels, 70 M parameters"
 # tokens = 256

@@ -8,6 +8,7 @@
     ├── SetupError                     3   something is not installed or not fetched
     │   ├── MissingPackageError        3   an optional package is absent
     │   ├── WeightsMissingError        3   a weights file is absent
+    │   ├── UnavailableError           3   a system that nobody can run
     │   └── BrokenPluginError          3   a plugin, adapter header or card cannot be used
     ├── DataError                      4   the images
     │   ├── ImageError                 4   one image cannot be read; the run goes on without it and counts it
@@ -21,7 +22,8 @@
     └── IntegrityError                 8   results that do not belong together, or are damaged
 
 Every error names the thing, the reason and, in `hint`, the next step. Exit code 1 stays for defects of tokbench
-itself and 130 for an interrupt.
+itself, 130 for an interrupt and 143 for a termination. Verdicts have codes too: 9, a published figure differs; 10, a
+gate fails; 11, it is inconclusive under ``--strict``.
 """
 
 from __future__ import annotations
