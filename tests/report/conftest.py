@@ -110,7 +110,7 @@ def hostile() -> str:
 
 @pytest.fixture(scope="session")
 def small_run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Three tokenizers on 20 small images: the numbers of a real run, and what is needed to look at its images."""
+    """Three tokenizers on ten small images: the numbers of a real run, and what is needed to look at its images."""
     from tokbench.engine.evaluate import evaluate
 
     return evaluate(
@@ -119,7 +119,7 @@ def small_run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Results
         ["rate-distortion", "tokens"],
         out=tmp_path_factory.mktemp("report-run") / "run",
         protocol="adm-64",
-        limit=20,
+        limit=10,
     )
 
 
