@@ -1,6 +1,7 @@
 // The page: which image set and task, which tokenizers are drawn, light or dark.
 const data = JSON.parse(document.getElementById('data').textContent);
 const COLOURS = 8;
+const SHORT = { table: 'Results', rate: 'Rate', spread: 'Spread', scale: 'Scale', sweep: 'Changed codes', tokens: 'Tokens', numbers: 'Numbers', images: 'Images' };
 const state = { set: '', board: null, drawn: [], colours: new Map(), redraws: [] };
 
 function setName(look) {
@@ -87,7 +88,7 @@ function show() {
   const viewer = viewerSection(boards, state);
   if (viewer) found.push(viewer);
   document.getElementById('main').replaceChildren(...found);
-  document.getElementById('jumps').replaceChildren(...found.map((each) => make('a', { href: `#${each.id}` }, each.querySelector('h2').textContent)));
+  document.getElementById('jumps').replaceChildren(...found.map((each) => make('a', { href: `#${each.id}` }, SHORT[each.id])));
 }
 
 function pickers() {
