@@ -17,6 +17,7 @@ from tokbench.tokenizer import CAPABILITIES, QUANTIZERS, VERIFIED, Kind, TokenSp
 from tokbench.weights import WeightFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _BLOCK = re.compile(r"(?m)^# /// script[ \t]*\r?\n(?P<body>(?:^#(?: .*|)\r?\n)+?)^# ///[ \t]*$")
@@ -139,15 +140,16 @@ def _variant(entry: dict[str, Any], origin: str, environment: Environment | None
         raise BrokenPluginError(f"{where}: `stride` and `codebooks` must be at least 1")
     for key in ("trained_on", "capabilities", "verified"):
         entry[key] = tuple(entry.get(key, ()))
-    if unknown := set(entry["capabilities"]) - set(CAPABILITIES):
-        raise BrokenPluginError(
-            f"{where}: unknown capability {sorted(unknown)}", hint=f"known: {', '.join(CAPABILITIES)}"
-        )
-    if unknown := set(entry["verified"]) - set(VERIFIED):
-        raise BrokenPluginError(
-            f"{where}: `verified` has unknown {sorted(unknown)}", hint=f"known: {', '.join(VERIFIED)}"
-        )
+    _refuse_unknown(entry, "capabilities", CAPABILITIES, where)
+    _refuse_unknown(entry, "verified", VERIFIED, where)
     return Variant(TokenSpec(**entry), weights, environment)
+
+
+def _refuse_unknown(entry: dict[str, Any], key: str, known: Iterable[str], where: str) -> None:
+    if unknown := set(entry[key]) - set(known):
+        raise BrokenPluginError(
+            f"{where}: `{key}` has unknown {sorted(unknown)}", hint=f"known: {', '.join(known)}"
+        )
 
 
 def _fits(value: object, wanted: str) -> bool:
