@@ -8,7 +8,7 @@
 # vocab = 65536
 # tokens = 1024
 # license = "Apache-2.0"
-# source = "https://pypi.org/project/flux2-1d-tokenizer/"
+# source = "pypi:flux2-1d-tokenizer==0.1.1"
 # revision = "0.1.1"
 # capabilities = ["codebook", "encoder-features", "variable-length"]
 #
