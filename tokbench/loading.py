@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from tokbench.shipped import shipped
 from tokbench.weights import WeightFile, digest, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import ModuleType
 
     import torch
@@ -123,7 +124,7 @@ def build_tokenizer(
         from tokbench.external.opening import open_external
 
         return open_external(entry, paths, device=device, dtype=dtype)
-    try:
+    with running(entry):
         module = adapter_module(entry, fresh=fresh)
         adapter = published(module)
         if adapter is None:
@@ -137,6 +138,25 @@ def build_tokenizer(
             tokenizer = with_random_weights(adapter, spec, device=device, dtype=dtype)
         else:
             tokenizer = load(adapter, spec, files, paths, device=device, dtype=dtype)
+    if not isinstance(tokenizer, Tokenizer):
+        raise ContractError(
+            f"tokenizer `{entry.name}`: build() returned {type(tokenizer).__name__}, "
+            "wanted an object with `spec`, `encode` and `decode`",
+            hint="tokbench.Tokenizer is the contract",
+        )
+    return tokenizer
+
+
+@contextmanager
+def running(entry: TokenizerEntry) -> Iterator[None]:
+    """Name the tokenizer in whatever its adapter raises while the block runs.
+
+    Raises:
+        MissingPackageError: a package that the adapter imports is absent.
+        AdapterError: it raised anything else that is no error of tokbench.
+    """
+    try:
+        yield
     except TokbenchError:
         raise
     except ModuleNotFoundError as error:
@@ -149,13 +169,6 @@ def build_tokenizer(
             f"tokenizer `{entry.name}` could not be built: {type(error).__name__}: {error}",
             hint=f"`tokbench check {entry.name}` shows the traceback; the adapter is {entry.origin}",
         ) from error
-    if not isinstance(tokenizer, Tokenizer):
-        raise ContractError(
-            f"tokenizer `{entry.name}`: build() returned {type(tokenizer).__name__}, "
-            "wanted an object with `spec`, `encode` and `decode`",
-            hint="tokbench.Tokenizer is the contract",
-        )
-    return tokenizer
 
 
 def build_network(evaluator: Evaluator, *, device: torch.device, overrides: Mapping[str, Path]) -> Any:

@@ -13,7 +13,7 @@ from tokbench.cli import complete
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokbench.catalog import Catalog
+    from tokbench.catalog import Catalog, TokenizerEntry
     from tokbench.testing import Report
 
 _FAILED = 5
@@ -162,16 +162,17 @@ def _golden(folders: list[Path], catalog: Catalog) -> None:
     from tokbench.cli.output import print_json
     from tokbench.errors import SetupError
     from tokbench.golden import run_golden
-    from tokbench.loading import adapter_module
+    from tokbench.loading import adapter_module, running
     from tokbench.pretrained import published
 
     reports = []
     for folder in folders:
         entry = catalog.family(folder.resolve().parent.name)
-        adapter = published(adapter_module(entry))
-        if adapter is None:
-            raise SetupError(f"{entry.origin} names the family but defines no architecture() and wrap()")
-        reports.append(run_golden(adapter, folder))
+        with running(entry):
+            adapter = published(adapter_module(entry))
+            if adapter is None:
+                raise SetupError(f"{entry.origin} names the family but defines no architecture() and wrap()")
+            reports.append(run_golden(adapter, folder))
     plain = [report.to_json() for report in reports]
     print_json(plain[0] if len(plain) == 1 else {"cases": plain})
     if not all(report.passed for report in reports):
@@ -181,20 +182,26 @@ def _golden(folders: list[Path], catalog: Catalog) -> None:
 def _keys(path: Path, name: str, catalog: Catalog) -> None:
     from tokbench.cli.output import print_json
     from tokbench.errors import SetupError
-    from tokbench.loading import adapter_module
+    from tokbench.loading import adapter_module, running
     from tokbench.pretrained import compare_keys, published, read_keys
 
     entry = catalog.tokenizer(name)
-    adapter = published(adapter_module(entry))
-    if adapter is None or entry.variant is None:
-        raise SetupError(
-            f"tokenizer `{name}` has no architecture to compare",
-            hint="adapters with architecture() and wrap() have one",
-        )
-    report = compare_keys(adapter, entry.variant.spec, read_keys(path))
+    with running(entry):
+        adapter = None if _is_external(entry) else published(adapter_module(entry))
+        if adapter is None or entry.variant is None:
+            raise SetupError(
+                f"tokenizer `{name}` has no architecture to compare",
+                hint="adapters with architecture() and wrap() have one",
+            )
+        report = compare_keys(adapter, entry.variant.spec, read_keys(path))
     print_json({"tokenizer": name, "file": path.name, **report.to_json()})
     if not report.equal:
         raise typer.Exit(_FAILED)
+
+
+def _is_external(entry: TokenizerEntry) -> bool:
+    """Say whether its code belongs into an environment of its own, and so is not imported here."""
+    return entry.variant is not None and entry.variant.environment is not None
 
 
 def _show(name: str, report: Report | str) -> None:
