@@ -17,7 +17,7 @@ def rows() -> list[str]:
     return [line for number, line in enumerate(lines) if number not in heads and number + 1 not in heads]
 
 
-def tests_of(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     return {
         node.name
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
@@ -39,6 +39,6 @@ def test_every_named_test_exists() -> None:
     missing = []
     for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE):
         path = ROOT / file
-        if not path.is_file() or name not in tests_of(path):
+        if not path.is_file() or name not in names_in(path):
             missing.append(f"{file}::{name}")
     assert missing == []
