@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -101,6 +101,15 @@ class Codes:
     ids: Tensor | None = None
     latents: Tensor | None = None
     payloads: tuple[bytes, ...] | None = None
+
+    def select(self, rows: Sequence[int]) -> Codes:
+        """Return the codes of some of the images, by their positions; what is not set stays so."""
+        chosen = list(rows)
+        return Codes(
+            ids=None if self.ids is None else self.ids[chosen],
+            latents=None if self.latents is None else self.latents[chosen],
+            payloads=None if self.payloads is None else tuple(self.payloads[row] for row in chosen),
+        )
 
 
 @runtime_checkable

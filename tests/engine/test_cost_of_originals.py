@@ -94,6 +94,12 @@ def run(names: list[str], images: Path, out: Path) -> Counter:
     return counter
 
 
+@pytest.fixture
+def _nothing_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKBENCH_FEATURES", "off")
+
+
+@pytest.mark.usefixtures("_nothing_stored")
 @pytest.mark.parametrize("names", [FIVE[:1], FIVE], ids=["one", "five"])
 def test_originals_are_looked_at_once(names: list[str], images: Path, tmp_path: Path) -> None:
     batches = IMAGES // BATCH
@@ -103,6 +109,16 @@ def test_originals_are_looked_at_once(names: list[str], images: Path, tmp_path: 
     assert counter.asked_once == batches
 
 
+def test_a_second_tokenizer_finds_the_features_of_the_originals_on_disk(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKBENCH_CACHE", str(tmp_path / "cache"))
+    batches = IMAGES // BATCH
+    assert len(run(FIVE[:1], images, tmp_path / "first").shown) == 2 * batches
+    assert len(run(FIVE[1:2], images, tmp_path / "second").shown) == batches
+
+
+@pytest.mark.usefixtures("_nothing_stored")
 def test_the_batches_that_every_run_shares_are_the_originals(images: Path, tmp_path: Path) -> None:
     runs = [set(run([name], images, tmp_path / name).shown) for name in FIVE[:2]]
     together = run(FIVE[:2], images, tmp_path / "both").shown

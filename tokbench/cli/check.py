@@ -111,7 +111,7 @@ class _Checker:
     ) -> None:
         import torch
 
-        from tokbench.engine.loop import resolve_device
+        from tokbench.engine.device import resolve_device
         from tokbench.errors import UsageError
 
         kind = getattr(torch, dtype, None)

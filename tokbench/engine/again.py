@@ -117,8 +117,8 @@ def reconstruct_again(
     """
     import torch
 
+    from tokbench.engine.device import resolve_device
     from tokbench.engine.evaluate import DTYPES
-    from tokbench.engine.loop import resolve_device
     from tokbench.engine.subject import make_subject
     from tokbench.views import CLEAN
 

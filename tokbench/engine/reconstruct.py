@@ -7,6 +7,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -64,6 +65,20 @@ class Reconstruction:
     decode_seconds: npt.NDArray[np.float64]
     profile: Callable[[], Profile] | None = None
 
+    def select(self, rows: Sequence[int]) -> Reconstruction:
+        """Return some of the images that have a reconstruction, by their rows in `images`."""
+        chosen = list(rows)
+        return replace(
+            self,
+            images=self.images[chosen],
+            kept=tuple(self.kept[row] for row in chosen),
+            codes=self.codes.select(chosen),
+            clean_codes=self.clean_codes.select(chosen),
+            bits=self.bits[chosen],
+            encode_seconds=self.encode_seconds[chosen],
+            decode_seconds=self.decode_seconds[chosen],
+        )
+
 
 @dataclass(frozen=True)
 class _Back:
@@ -99,6 +114,8 @@ class TokenizerReconstructor:
         self.spec = tokenizer.spec
         self._tokenizer = tokenizer
         self._device = device
+        # Metrics ask for the codebook and for profiles from other threads; a tokenizer is never called by two.
+        self._lock = RLock()
         self._probed = False
         self._kept: dict[str, Any] = {}
         self._profiles: dict[tuple[int, ...], Profile] = {}
@@ -227,10 +244,10 @@ class TokenizerReconstructor:
 
     def _call(self, verb: str, function: Callable[[], T]) -> T:
         try:
-            with torch.inference_mode():
+            with self._lock, torch.inference_mode():
                 return function()
-        except TokbenchError:
-            raise
+        except (TokbenchError, torch.OutOfMemoryError):
+            raise  # the loop answers to a full device with fewer images
         except Exception as error:
             # Third-party code may raise anything; whatever it is, it is this tokenizer's failure.
             raise AdapterError(

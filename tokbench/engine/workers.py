@@ -14,7 +14,9 @@ from multiprocessing import connection, get_context, parent_process
 from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
-from tokbench.engine.loop import Loop, resolve_device
+from tokbench.engine.device import resolve_device
+from tokbench.engine.loop import Loop
+from tokbench.engine.timeline import NO_TIMELINE, Timeline
 from tokbench.errors import AdapterError, TokbenchError, UsageError
 from tokbench.results.store import Store
 
@@ -24,13 +26,18 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
     from pathlib import Path
 
+    from tokbench.engine.originals import Unit
     from tokbench.engine.run import Run
-
-Unit = tuple[int, int]
+    from tokbench.engine.timeline import Clock
 
 
 def run_units(
-    run: Run, folder: Path, units: Sequence[Unit], workers: int, on_images: Callable[[int], None]
+    run: Run,
+    folder: Path,
+    units: Sequence[Unit],
+    workers: int,
+    on_images: Callable[[int], None],
+    clock: Clock = NO_TIMELINE,
 ) -> dict[str, TokbenchError]:
     """Carry out units of work.
 
@@ -40,6 +47,7 @@ def run_units(
         units: (pass number, shard number) each.
         workers: processes; 1 works in this process.
         on_images: called with the number of image reconstructions finished.
+        clock: what the work is timed with; a `Timeline` is given the spans of all processes.
 
     Returns:
         ``{job id: error}`` of tokenizers that broke.
@@ -48,18 +56,20 @@ def run_units(
         TokbenchError: whatever stopped the whole run.
     """
     if workers == 1 or len(units) <= 1:
-        loop = Loop(run, Store(folder), on_images)
-        for unit in units:
-            loop.unit(*unit)
+        loop = Loop(run, Store(folder), on_images, clock=clock)
+        loop.units(units)
         return loop.failed
-    return _Crew(run, folder, min(workers, len(units)), on_images).work(list(units))
+    return _Crew(run, folder, min(workers, len(units)), on_images, clock).work(list(units))
 
 
 class _Crew:
     """The parent's side of several worker processes."""
 
-    def __init__(self, run: Run, folder: Path, size: int, on_images: Callable[[int], None]) -> None:
+    def __init__(
+        self, run: Run, folder: Path, size: int, on_images: Callable[[int], None], clock: Clock
+    ) -> None:
         self._on_images = on_images
+        self._timeline = clock if isinstance(clock, Timeline) else None
         self._failed: dict[str, TokbenchError] = {}
         context = get_context("spawn")
         self._members: dict[Connection, SpawnProcess] = {}
@@ -67,7 +77,9 @@ class _Crew:
         for number in range(size):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_member, args=(run, folder, threads, _device(run, number), theirs), daemon=True
+                target=_member,
+                args=(run, folder, threads, _device(run, number), self._timeline is not None, theirs),
+                daemon=True,
             )
             try:
                 with _deaf_to_interrupts():
@@ -109,14 +121,15 @@ class _Crew:
             self._on_images(value)
         elif kind == "error":
             raise value
+        elif kind == "ready":
+            pipe.send(units.pop() if units else None)
         else:
-            self._failed.update(value)
-            if units:
-                pipe.send(units.pop())
-            else:
-                pipe.send(None)
-                process.join()
-                del self._members[pipe]
+            failed, spans = value
+            self._failed.update(failed)
+            if self._timeline is not None:
+                self._timeline.extend(spans)
+            process.join()
+            del self._members[pipe]
 
 
 @contextmanager
@@ -142,20 +155,32 @@ def _device(run: Run, number: int) -> str:
     return str(device)
 
 
-def _member(run: Run, folder: Path, threads: int, device: str, pipe: Connection) -> None:
-    """The worker's side: ask for a unit, do it, report."""
+def _member(run: Run, folder: Path, threads: int, device: str, timed: bool, pipe: Connection) -> None:
+    """The worker's side: ask for units, do them, report."""
     import torch
 
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    loop = Loop(run, Store(folder), lambda count: pipe.send(("images", count)), device=device)
-    try:
+    timeline = Timeline()
+    loop = Loop(
+        run,
+        Store(folder),
+        lambda count: pipe.send(("images", count)),
+        device=device,
+        clock=timeline if timed else NO_TIMELINE,
+    )
+
+    def asked() -> Iterator[Unit]:
         while True:
-            pipe.send(("ready", loop.failed))
+            pipe.send(("ready", None))
             unit: Any = pipe.recv()
             if unit is None:
                 return
-            loop.unit(*unit)
+            yield unit
+
+    try:
+        loop.units(asked())
+        pipe.send(("done", (loop.failed, timeline.spans)))
     except TokbenchError as error:
         pipe.send(("error", error))
     except (EOFError, BrokenPipeError):
