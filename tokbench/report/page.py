@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tokbench.results.schema import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 SCRIPTS = ("pure.js", "dom.js", "table.js", "plots.js", "viewer.js", "main.js")
 """The parts of the script, in order; the first knows no browser and can be run by itself."""
@@ -30,18 +30,29 @@ def render(document: Mapping[str, Any], title: str) -> str:
         document: the data, as `tokbench.report.data.assemble` and its sisters made them.
         title: heading and window title, any text.
     """
-    style = asset("report.css")
-    script = "(() => {\n'use strict';\n" + "\n".join(asset(name) for name in SCRIPTS) + "\n})();\n"
+    return assembled("report.html", ("report.css",), SCRIPTS, document, title=html.escape(title))
+
+
+def assembled(
+    skeleton: str, styles: Sequence[str], scripts: Sequence[str], document: Mapping[str, Any], **parts: str
+) -> str:
+    """Put a page together from files of `assets`.
+
+    Args:
+        skeleton: the HTML file, with ``$policy``, ``$style``, ``$script``, ``$data`` and a place for each of `parts`.
+        styles: style sheets, in order.
+        scripts: parts of the script, in order; they share one scope.
+        document: the data.
+        parts: markup by place; whatever is not tokbench's own text in it has been escaped.
+    """
+    style = "".join(asset(name) for name in styles)
+    script = "(() => {\n'use strict';\n" + "\n".join(asset(name) for name in scripts) + "\n})();\n"
     policy = (
         "default-src 'none'; img-src data: blob:; "
         f"style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
-    return Template(asset("report.html")).substitute(
-        title=html.escape(title),
-        policy=html.escape(policy),
-        style=style,
-        script=script,
-        data=embedded(document),
+    return Template(asset(skeleton)).substitute(
+        parts, policy=html.escape(policy), style=style, script=script, data=embedded(document)
     )
 
 

@@ -76,6 +76,10 @@ class Store:
 
         self._write(self.folder / name, (to_json(value, indent=1) + "\n").encode())
 
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write another file of the folder, beside the documents."""
+        self._write(self.folder / name, data)
+
     def remove(self, name: str) -> None:
         """Delete a document of the folder if it is there."""
         try:

@@ -75,3 +75,22 @@ function tipped(element, lines) {
   for (const name of ['pointerleave', 'blur']) element.addEventListener(name, hideTip);
   return element;
 }
+
+// The button that switches between the system's colours, light and dark.
+function theme() {
+  const button = document.getElementById('theme');
+  const modes = { auto: '◐ Auto', light: '☀ Light', dark: '☾ Dark' };
+  let mode = 'auto';
+  const apply = () => {
+    document.documentElement.dataset.theme = mode;
+    button.textContent = modes[mode];
+    button.setAttribute('aria-label', `Colour theme: ${mode}`);
+  };
+  button.addEventListener('click', () => {
+    const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+    const order = dark ? ['auto', 'light', 'dark'] : ['auto', 'dark', 'light'];
+    mode = order[(order.indexOf(mode) + 1) % 3];
+    apply();
+  });
+  apply();
+}

@@ -108,24 +108,6 @@ function pickers() {
   tasks();
 }
 
-function theme() {
-  const button = document.getElementById('theme');
-  const modes = { auto: '◐ Auto', light: '☀ Light', dark: '☾ Dark' };
-  let mode = 'auto';
-  const apply = () => {
-    document.documentElement.dataset.theme = mode;
-    button.textContent = modes[mode];
-    button.setAttribute('aria-label', `Colour theme: ${mode}`);
-  };
-  button.addEventListener('click', () => {
-    const dark = matchMedia('(prefers-color-scheme: dark)').matches;
-    const order = dark ? ['auto', 'light', 'dark'] : ['auto', 'dark', 'light'];
-    mode = order[(order.indexOf(mode) + 1) % 3];
-    apply();
-  });
-  apply();
-}
-
 function about() {
   const text = data.runs.map((run) => `${run.folder} (${run.key}${run.created ? `, ${run.created.slice(0, 10)}` : ''})`).join(' · ');
   document.getElementById('about').textContent = `${data.tokenizers.length} tokenizers · ${sets().length} image sets · made ${data.made} by tokbench ${data.tokbench}`;
