@@ -61,6 +61,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes; by default one per two CPUs.")
     ] = None,
+    launcher: Annotated[
+        str, typer.Option("--launcher", help="local, or ray: one actor per device of a Ray cluster.")
+    ] = "local",
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Compute only part I of N.")
     ] = None,
@@ -79,6 +82,9 @@ def run(
         list[str] | None,
         typer.Option("--source", metavar="NAME=DIR", help="A checkout of its repository. Repeatable."),
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show where the time went; profile.html draws it.")
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
@@ -90,6 +96,7 @@ def run(
     from tokbench.cli.interrupts import interrupts
     from tokbench.cli.options import go_offline, parse_shard, parse_weights, with_sources
     from tokbench.cli.output import print_json, print_note
+    from tokbench.cli.profile import show_profile
     from tokbench.cli.progress import progress
     from tokbench.cli.render import show_failures, show_results
     from tokbench.engine.evaluate import evaluate
@@ -120,13 +127,15 @@ def run(
                     protocol=protocol,
                     limit=limit,
                     batch_size=batch_size,
-                    workers=workers or default_workers(device),
+                    workers=workers or (default_workers(device) if launcher == "local" else None),
+                    launcher=launcher,
                     shard=parse_shard(shard),
                     device=device,
                     dtype=dtype,
                     seed=seed,
                     weights=parse_weights(weights),
                     catalog=catalog,
+                    profile=profile,
                     on_start=on_start,
                     on_images=on_images,
                 )
@@ -143,6 +152,8 @@ def run(
     else:
         show_results(results, _headlines(results, catalog))
     show_failures(results)
+    if profile:
+        show_profile(results.folder)
     if results.failures:
         raise typer.Exit(BROKEN_TOKENIZER)
     if results.unreadable:

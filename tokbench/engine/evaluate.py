@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokbench.tokenizer import Tokenizer
 
 DTYPES = ("float32", "float16", "bfloat16")
+LAUNCHERS = ("local", "ray")
 ENOUGH = 16
 
 
@@ -30,13 +31,15 @@ def evaluate(
     protocol: str | None = None,
     limit: int | None = None,
     batch_size: int = ENOUGH,
-    workers: int = 1,
+    workers: int | None = None,
+    launcher: str = "local",
     shard: tuple[int, int] | None = None,
     device: str = "auto",
     dtype: str = "float32",
     seed: int = 0,
     weights: Mapping[str, str | Path] | None = None,
     catalog: Catalog | None = None,
+    profile: bool = False,
     on_start: Callable[[int, int], None] = lambda done, total: None,
     on_images: Callable[[int], None] = lambda count: None,
 ) -> Results:
@@ -51,15 +54,19 @@ def evaluate(
         protocol: replaces the tasks' own protocol, by preset name.
         limit: take only so many images of each set, evenly spaced.
         batch_size: images per call; changes speed and memory, never a number.
-        workers: processes; likewise.
+        workers: processes, by default 1; likewise. With ``launcher="ray"`` the most actors, by default as many as the
+            cluster has devices.
+        launcher: ``local``, or ``ray``: the cluster of ``RAY_ADDRESS``, or else one started on this machine.
         shard: ``(i, n)``: compute only every n-th shard, and summarise only when the others are there too.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         dtype: type of the tokenizers' weights: ``float32``, ``float16`` or ``bfloat16``.
         seed: seed of stochastic tokenizers and of bootstrap resampling.
         weights: ``{weights name: file}`` to use in place of fetched ones.
         catalog: where names are looked up; by default this installation.
+        profile: write `profile.json` into the results folder: what every thread was doing, and when. Changes no result.
         on_start: called once with image reconstructions already done and in total.
-        on_images: called with the number of image reconstructions just finished.
+        on_images: called with the number of image reconstructions just finished; on Ray also with 0, and with a
+            negative number when those of a lost actor have to be made again.
 
     Returns:
         Results; tokenizers that broke are in `Results.failures`, with everything else complete.
@@ -67,25 +74,56 @@ def evaluate(
     Raises:
         TokbenchError: see `tokbench.errors`; finished shards are kept and the same call continues after them.
     """
-    from tokbench.engine.manifest import open_manifest
-    from tokbench.engine.workers import run_units
-    from tokbench.results.finish import finish
-    from tokbench.results.store import Store
+    from tokbench.engine.timeline import NO_TIMELINE, Timeline
+
+    timeline = Timeline() if profile else None
+    clock = timeline or NO_TIMELINE
+    with clock.span("start/imports"):
+        from tokbench.engine.manifest import open_manifest
+        from tokbench.results.finish import finish
+        from tokbench.results.store import Store
+
+        if launcher == "local":
+            from tokbench.engine.workers import run_units
 
     if dtype not in DTYPES:
         raise UsageError(f"dtype `{dtype}` is not one of {', '.join(DTYPES)}")
+    if launcher not in LAUNCHERS:
+        raise UsageError(f"launcher `{launcher}` is not one of {', '.join(LAUNCHERS)}")
     for name, number in (("batch size", batch_size), ("workers", workers)):
-        if number < 1:
+        if number is not None and number < 1:
             raise UsageError(f"{name} {number} is below 1")
-    run = make_run(
-        tokenizer, images, tasks, protocol, limit, (device, dtype, seed, batch_size, weights or {}), catalog
-    )
+    with clock.span("start/plan"):
+        run = make_run(
+            tokenizer,
+            images,
+            tasks,
+            protocol,
+            limit,
+            (device, dtype, seed, batch_size, weights or {}),
+            catalog,
+        )
     store = Store(Path(out) if out is not None else default_folder(run))
-    manifest = open_manifest(store, run)
-    units = _mine(run, shard)
-    on_start(*_progress(run, store, units))
-    failed = run_units(run, store.folder, units, workers, on_images)
-    return finish(store, manifest, {task.name: task for part in run.passes for task in part.tasks}, failed)
+    with clock.span("start/folder"):
+        manifest = open_manifest(store, run)
+        units = _mine(run, shard)
+        on_start(*_progress(run, store, units))
+    try:
+        if launcher == "ray":
+            from tokbench.engine.ray_launcher import run_units_on_ray
+
+            failed = run_units_on_ray(run, store.folder, units, workers, on_images)
+        else:
+            failed = run_units(run, store.folder, units, workers or 1, on_images, clock)
+        with clock.span("finish"):
+            return finish(
+                store, manifest, {task.name: task for part in run.passes for task in part.tasks}, failed
+            )
+    finally:
+        if timeline is not None:
+            from tokbench.engine.trace import write_trace
+
+            write_trace(store, timeline)
 
 
 def make_run(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokbench.engine.run import Job, Run
     from tokbench.results.store import Store
 
-_PACKAGES = (
+PACKAGES = (
     "torch",
     "numpy",
     "pillow",
@@ -28,6 +28,7 @@ _PACKAGES = (
     "lpips",
     "pillow-jxl-plugin",
 )
+"""Distributions whose version may move a number in its last digits."""
 
 
 def make_manifest(run: Run) -> dict[str, Any]:
@@ -65,8 +66,9 @@ def open_manifest(store: Store, run: Run) -> dict[str, Any]:
     existing = store.read_json(MANIFEST)
     if existing is None:
         manifest = make_manifest(run)
-        store.write_json(MANIFEST, manifest)
-        return manifest
+        if store.create_json(MANIFEST, manifest):
+            return manifest
+        existing = store.read_json(MANIFEST) or {}  # another process was first
     if existing.get("key") != run.key:
         fields = differing(run.identity, existing.get("identity", {}))
         shown = "; ".join(fields[:3]) + (f"; and {len(fields) - 3} more" if len(fields) > 3 else "")
@@ -103,7 +105,7 @@ def _environment() -> dict[str, Any]:
     from PIL import features
 
     packages = {}
-    for name in _PACKAGES:
+    for name in PACKAGES:
         try:
             packages[name] = version(name)
         except PackageNotFoundError:
