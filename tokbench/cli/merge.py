@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
 def merge(
-    folders: Annotated[list[Path], typer.Argument(help="Results folders of one run, made with --shard.")],
+    folders: Annotated[
+        list[str],
+        typer.Argument(help="Results folders of one run, or their URLs (s3://, …), made with --shard."),
+    ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Where the whole goes; may be one of the folders.")
+        str,
+        typer.Option("--out", "-o", help="Where the whole goes: a folder or URL; may be one of the folders."),
     ],
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:

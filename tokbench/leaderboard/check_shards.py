@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokbench.errors import TokbenchError
+from tokbench.errors import IntegrityError, TokbenchError
 from tokbench.leaderboard.reading import Problem
 from tokbench.leaderboard.submission import SHARDS
 from tokbench.results.schema import row_from_dict
@@ -14,7 +15,6 @@ from tokbench.results.store import SUMMARY, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tokbench.catalog import Catalog
 
@@ -35,7 +35,7 @@ def check_shards(
     for job in manifest["jobs"]:
         for number in range(min(job["shards"], job["images"])):
             name = f"{SHARDS}/{job['id']}/{number:05d}"
-            reason = _unsafe(folder / f"{name}.npz") or _too_long(folder / f"{name}.parquet", job["images"])
+            reason = _too_long(folder / f"{name}.parquet", job["images"]) or _unsafe(store, job["id"], number)
             if reason:
                 found.append(Problem(name, "", reason))
     if found:
@@ -67,11 +67,13 @@ def _equal(a: float, b: float) -> bool:
     return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=_RELATIVE, abs_tol=1e-9)
 
 
-def _unsafe(path: Path) -> str:
+def _unsafe(store: Store, job: str, shard: int) -> str:
     """Say why a file of arrays must not be opened: missing, or more than 4 GiB when inflated."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(Path(store.folder) / store.states_name(job, shard)) as archive:
             size = sum(each.file_size for each in archive.infolist())
+    except IntegrityError as error:
+        return error.message.replace(str(store.folder), ".")
     except (OSError, zipfile.BadZipFile) as error:
         return f"its .npz cannot be read: {type(error).__name__}"
     return f"its .npz inflates to {size >> 20} MiB" if size > _INFLATED else ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LIMITS = {MANIFEST: 32 << 20, SUMMARY: 256 << 20, CHECKSUMS: 16 << 20}
 """Largest size of each document in bytes."""
 
-_SHARD = re.compile(r"shards/[A-Za-z0-9_.-]{1,200}/\d{5}\.(parquet|npz)")
+_SHARD = re.compile(r"shards/[A-Za-z0-9_.-]{1,200}/\d{5}(\.parquet|\.[0-9a-f]{16}\.npz)")
 _SHARD_BYTES, _ALL_BYTES, _FILES = 1 << 30, 16 << 30, 100_000
 _TEXT = 4000
 _DEPTH = 30

@@ -142,7 +142,7 @@ def identity_of(results: Results, job: Mapping[str, Any]) -> Mapping[str, Any]:
 def _run(results: Results) -> dict[str, Any]:
     manifest = results.manifest
     return {
-        "folder": results.folder.resolve().name,
+        "folder": results.name,
         "key": str(manifest["key"])[:12],
         "created": str(manifest.get("created", "")),
         "tokbench": str(manifest.get("tokbench", "")),
@@ -166,7 +166,7 @@ def _tokenizer(
     if (name, what) not in places:
         spec = job.get("spec", {})
         taken = {each["name"] for each in document["tokenizers"]}
-        shown = name if name not in taken else f"{name} ({results.folder.resolve().name})"
+        shown = name if name not in taken else f"{name} ({results.name})"
         while shown in taken:
             shown += "′"
         places[name, what] = len(document["tokenizers"])

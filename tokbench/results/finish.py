@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import DigestError, IntegrityError
 from tokbench.results.results import Results
-from tokbench.results.store import PARTIAL, SUMMARY
+from tokbench.results.store import MANIFEST, PARTIAL, SUMMARY
 from tokbench.results.summary import read_table, summarize
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def finish(
     Raises:
         UnfinishedError: shards of a tokenizer that did not fail are missing, because other machines have yet to
             compute theirs.
-        IntegrityError: a shard is damaged.
+        IntegrityError: a shard is damaged, or the folder holds another run by now.
         DigestError: all images of a set with a pinned digest were read, and they are others.
     """
     missing = {
@@ -60,6 +60,12 @@ def finish(
     names = {job["id"]: job["tokenizer"] for job in manifest["jobs"]}
     failures = {names[job]: f"{type(error).__name__}: {error.message}" for job, error in failed.items()}
     results = Results(store.folder, tuple(rows), manifest, not failed, failures, unreadable)
+    there = store.read_json(MANIFEST) or {}
+    if there.get("key") != manifest["key"]:
+        raise IntegrityError(
+            f"`{store.folder}` was emptied or taken over by another run while this one worked",
+            hint="give each run a folder of its own with --out, then run the same command again",
+        )
     store.write_json(PARTIAL if failed else SUMMARY, results.summary())
     if not failed:
         store.remove(PARTIAL)

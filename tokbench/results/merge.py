@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from tokbench.results.results import Results
 
 
-def merge_folders(folders: Sequence[Path], out: Path, catalog: Catalog) -> Results:
+def merge_folders(folders: Sequence[Path | str], out: Path | str, catalog: Catalog) -> Results:
     """Copy every shard that is in one of the folders into `out` and summarise.
 
+    The sources are only read. What is damaged in one of them is taken from another one, or is missing.
+
     Args:
-        folders: results folders of one run.
+        folders: results folders of one run, paths or fsspec URLs.
         out: results folder of the whole; new, or of the same run.
         catalog: where the tasks of the run are looked up.
 
@@ -50,8 +52,6 @@ def merge_folders(folders: Sequence[Path], out: Path, catalog: Catalog) -> Resul
     assert first is not None
     store.write_json(MANIFEST, first)
     for folder in folders:
-        if folder.resolve() == out.resolve():
-            continue
         source = Store(folder)
         for job in first["jobs"]:
             for shard in range(job["shards"]):

@@ -21,7 +21,7 @@ class Results:
     """The results of a run.
 
     Attributes:
-        folder: the results folder.
+        folder: the results folder, a path or the URL it was opened by.
         rows: one row per tokenizer, image set, task and metric.
         manifest: everything needed to repeat the run.
         complete: False when a tokenizer failed or shards are missing.
@@ -29,7 +29,7 @@ class Results:
         unreadable: ``{image set: {image id: why it could not be read}}``.
     """
 
-    folder: Path
+    folder: Path | str
     rows: tuple[Row, ...]
     manifest: Mapping[str, Any]
     complete: bool
@@ -45,7 +45,7 @@ class Results:
         """
         from tokbench.results.store import MANIFEST, PARTIAL, SUMMARY, Store
 
-        store = Store(Path(folder))
+        store = Store(folder)
         manifest = store.read_json(MANIFEST)
         summary = store.read_json(SUMMARY) or store.read_json(PARTIAL)
         if manifest is None or summary is None:
@@ -60,10 +60,15 @@ class Results:
         try:
             rows = tuple(row_from_dict(fields) for fields in summary["rows"])
             return cls(
-                Path(folder), rows, manifest, summary["complete"], summary["failures"], summary["unreadable"]
+                store.folder, rows, manifest, summary["complete"], summary["failures"], summary["unreadable"]
             )
         except (KeyError, ValueError) as error:
             raise IntegrityError(f"the summary in `{folder}` is damaged: {error}") from error
+
+    @property
+    def name(self) -> str:
+        """The last part of the folder's path or URL."""
+        return Path(self.folder).resolve().name
 
     @property
     def seen(self) -> dict[str, list[str]]:

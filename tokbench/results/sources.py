@@ -109,7 +109,7 @@ def _results(source: Results | Path | str, opened: dict[Path, Results]) -> Resul
 def _labels(named: Sequence[tuple[Results, str]]) -> list[str]:
     """Call a tokenizer by its name; one that is there twice by its folder too."""
     names = [name for _, name in named]
-    short = [f"{name} ({results.folder.name})" for results, name in named]
+    short = [f"{name} ({results.name})" for results, name in named]
     whole = [f"{name} ({results.folder})" for results, name in named]
     return [
         name if names.count(name) == 1 else short[at] if short.count(short[at]) == 1 else whole[at]

@@ -3,25 +3,28 @@
 ::
 
     OUT/
-      manifest.json                     everything needed to repeat the run; written first
-      shards/<job>/00007.parquet        per-image rows of one shard of one job; its existence means done
-      shards/<job>/00007.npz            its states, plain arrays; written before the rows, hash kept in the rows' file
-      summary.json                      written last: a summary that exists is complete
-      summary.partial.json              written instead while some tokenizer has failed
+      manifest.json                              everything needed to repeat the run; written first
+      shards/<job>/00007.0123456789abcdef.npz    the states of one shard of one job, plain arrays; the name holds
+                                                 the start of their SHA-256
+      shards/<job>/00007.parquet                 its per-image rows, written after the states that they name: the
+                                                 existence of a whole one means done
+      summary.json                               written last: a summary that exists is complete
+      summary.partial.json                       written instead while some tokenizer has failed
 
-Every file is written under a temporary name in the same folder, flushed to disk, and renamed.
+A file is there whole or not at all (`tokbench.results.folder`). Rows know their job, their shard, their own checksum
+and that of their states, so what is damaged or out of place is refused and computed again. Several processes may write
+into one folder, even the same shard: whoever is last leaves rows with the states that belong to them.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
-from tokbench.errors import IntegrityError, StorageError
+from tokbench.errors import IntegrityError
+from tokbench.results.folder import open_folder, storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,9 +33,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from tokbench.results.disk import Disk
+
 MANIFEST, SUMMARY, PARTIAL = "manifest.json", "summary.json", "summary.partial.json"
-_HASH = b"tokbench.states.sha256"
-_KEY = b"tokbench.key"
+_KEY, _SHARD, _ROWS, _STATES = (
+    b"tokbench.key",
+    b"tokbench.shard",
+    b"tokbench.rows.sha256",
+    b"tokbench.states.sha256",
+)
 
 States = dict[str, dict[str, "npt.NDArray[Any]"]]
 
@@ -41,11 +50,18 @@ class Store:
     """Reads and writes one results folder.
 
     Args:
-        folder: the results folder; made when the first file is written.
+        place: a folder, or any fsspec URL as a string; made when the first file is written.
+        disk: replaces the system calls of a local folder, in tests.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Path | str, disk: Disk | None = None) -> None:
+        self._files = open_folder(place, disk)
+        self._whole: set[tuple[str, str, int]] = set()
+
+    @property
+    def folder(self) -> Path | str:
+        """The folder's path, or its URL."""
+        return self._files.place
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return a JSON document of the folder, or None when it does not exist.
@@ -54,57 +70,57 @@ class Store:
             StorageError: it exists and cannot be read.
             IntegrityError: it is not a JSON object.
         """
+        shown = f"{self.folder}/{name}"
         try:
-            text = (self.folder / name).read_text("utf-8")
-        except FileNotFoundError:
-            return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise _storage_error(self.folder / name, error) from error
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise IntegrityError(
-                f"`{self.folder / name}` is damaged: {error}", hint="use another --out"
-            ) from error
+            data = self._files.read(name)
+            if data is None:
+                return None
+            value = json.loads(data)
+        except OSError as error:
+            raise storage_error(shown, error) from error
+        except (ValueError, RecursionError) as error:
+            raise IntegrityError(f"`{shown}` is damaged: {error}", hint="use another --out") from error
         if not isinstance(value, dict):
-            raise IntegrityError(f"`{self.folder / name}` is no JSON object", hint="use another --out")
+            raise IntegrityError(f"`{shown}` is no JSON object", hint="use another --out")
         return value
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON document of the folder."""
-        from tokbench.results.schema import to_json
+        self._files.write(name, _json(value))
 
-        self._write(self.folder / name, (to_json(value, indent=1) + "\n").encode())
+    def create_json(self, name: str, value: Mapping[str, Any]) -> bool:
+        """Write a JSON document unless there is one of that name; say whether it was written."""
+        return self._files.create(name, _json(value))
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write another file of the folder, beside the documents."""
-        self._write(self.folder / name, data)
+        self._files.write(name, data)
 
     def remove(self, name: str) -> None:
         """Delete a document of the folder if it is there."""
-        try:
-            (self.folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise _storage_error(self.folder / name, error) from error
+        self._files.remove(name)
 
     def check_writable(self) -> None:
-        """Fail early, before any work is done, when the folder cannot be written.
+        """Fail early, before any work is done, when the folder cannot be written; and clear up after dead processes.
 
         Raises:
             StorageError: it cannot be made or written to.
         """
-        self._write(self.folder / ".writable", b"")
-        self.remove(".writable")
+        self._files.write(".writable", b"")
+        self._files.remove(".writable")
+        self._files.sweep()
 
     def done(self, job: str, key: str, shard: int) -> bool:
-        """Say whether a shard of a job is there and whole; a damaged one counts as absent and is made again."""
-        if not self._rows_path(job, shard).is_file():
-            return False
-        try:
-            self.read_rows(job, key, shard)
-            self._state_bytes(job, shard)
-        except IntegrityError:
-            return False
+        """Say whether a shard of a job is there and whole; a damaged one counts as absent and is made again.
+
+        What was found whole once is not looked through again by this object: reading it checks it anyway.
+        """
+        if (job, key, shard) not in self._whole:
+            try:
+                self._states(job, self._rows(job, key, shard), shard)
+            except IntegrityError:
+                return False
+            self._whole.add((job, key, shard))
         return True
 
     def write_shard(self, job: str, key: str, shard: int, rows: pa.Table, states: States) -> None:
@@ -121,38 +137,21 @@ class Store:
             StorageError: full disk, no permission; nothing half-written stays under a final name.
         """
         import numpy as np
-        import pyarrow.parquet as pq
 
         buffer = io.BytesIO()
         named: dict[str, Any] = {
             f"{name}/{part}": array for name, arrays in states.items() for part, array in arrays.items()
         }
         np.savez(buffer, **named)
-        data = buffer.getvalue()
-        rows = rows.replace_schema_metadata({_HASH: hashlib.sha256(data).hexdigest(), _KEY: key})
-        sink = io.BytesIO()
-        pq.write_table(rows, sink, compression="zstd")
-        path = self._rows_path(job, shard)
-        self._write(path.with_suffix(".npz"), data)
-        self._write(path, sink.getvalue())
+        self._put(job, shard, rows.replace_schema_metadata({_KEY: key}), buffer.getvalue())
 
     def read_rows(self, job: str, key: str, shard: int) -> pa.Table:
         """Return the rows of a shard.
 
         Raises:
-            IntegrityError: damaged, or of another job.
+            IntegrityError: damaged, or of another job or shard.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        path = self._rows_path(job, shard)
-        try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            raise _damaged(path, str(error)) from error
-        if (table.schema.metadata or {}).get(_KEY) != key.encode():
-            raise _damaged(path, "it belongs to another run")
-        return table
+        return self._rows(job, key, shard)
 
     def read_states(self, job: str, shard: int, collector: str) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of one state of a shard.
@@ -162,50 +161,86 @@ class Store:
         """
         import numpy as np
 
-        with np.load(io.BytesIO(self._state_bytes(job, shard)), allow_pickle=False) as arrays:
+        data = self._states(job, self._rows(job, None, shard), shard)
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {
                 name.rpartition("/")[2]: arrays[name]
                 for name in arrays.files
                 if name.rpartition("/")[0] == collector
             }
 
-    def _state_bytes(self, job: str, shard: int) -> bytes:
-        """Return the states' file after checking it against the hash kept with the rows."""
-        import pyarrow.parquet as pq
+    def states_name(self, job: str, shard: int) -> str:
+        """Return the relative name of the file that holds the states of a shard.
 
-        path = self._rows_path(job, shard)
-        try:
-            data = path.with_suffix(".npz").read_bytes()
-            wanted = (pq.read_schema(path).metadata or {}).get(_HASH, b"").decode()
-        except OSError as error:
-            raise _damaged(path.with_suffix(".npz"), str(error)) from error
-        if hashlib.sha256(data).hexdigest() != wanted:
-            raise _damaged(path.with_suffix(".npz"), "its hash is not the one in the rows' file")
-        return data
+        Raises:
+            IntegrityError: the shard's rows are missing or damaged.
+        """
+        return _states_name(job, shard, _mark(self._rows(job, None, shard), _STATES))
 
     def copy_shard(self, source: Store, job: str, key: str, shard: int) -> None:
         """Copy a shard from another results folder after checking that it is whole and of the same job."""
-        source.read_rows(job, key, shard)
-        path = self._rows_path(job, shard)
-        self._write(path.with_suffix(".npz"), source._state_bytes(job, shard))
-        self._write(path, source._rows_path(job, shard).read_bytes())
+        rows = source._rows(job, key, shard)
+        self._put(job, shard, rows, source._states(job, rows, shard))
 
-    def _rows_path(self, job: str, shard: int) -> Path:
-        return self.folder / "shards" / job / f"{shard:05d}.parquet"
+    def _put(self, job: str, shard: int, rows: pa.Table, states: bytes) -> None:
+        import pyarrow.parquet as pq
 
-    def _write(self, path: Path, data: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        found = hashlib.sha256(states).hexdigest()
+        marks = {_KEY: _mark(rows, _KEY), _SHARD: str(shard), _STATES: found}
+        rows = rows.replace_schema_metadata(marks)
+        sink = io.BytesIO()
+        pq.write_table(rows.replace_schema_metadata(marks | {_ROWS: _digest(rows)}), sink, compression="zstd")
+        self._files.write(_states_name(job, shard, found), states)
+        self._files.write(_rows_name(job, shard), sink.getvalue())
+
+    def _rows(self, job: str, key: str | None, shard: int) -> pa.Table:
+        """Return the rows of a shard after checking that they are whole and its own.
+
+        Args:
+            job: job id.
+            key: the job's result key, or None where any will do.
+            shard: shard number.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        name = _rows_name(job, shard)
+        data = self._read(name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(name, str(error)) from error
+        if key is not None and _mark(table, _KEY) != key:
+            raise self._damaged(name, "it belongs to another run")
+        if _mark(table, _SHARD) != str(shard):
+            raise self._damaged(name, "it is another shard under this one's name")
+        if _mark(table, _ROWS) != _digest(table):
+            raise self._damaged(name, "its checksum is not that of its content")
+        return table
+
+    def _states(self, job: str, rows: pa.Table, shard: int) -> bytes:
+        """Return the states' file after checking it against the checksum kept with the rows."""
+        wanted = _mark(rows, _STATES)
+        name = _states_name(job, shard, wanted)
+        data = self._read(name)
+        if hashlib.sha256(data).hexdigest() != wanted:
+            raise self._damaged(name, "its checksum is not the one in the rows' file")
+        return data
+
+    def _read(self, name: str) -> bytes:
+        try:
+            data = self._files.read(name)
         except OSError as error:
-            if temporary.parent.is_dir():
-                temporary.unlink(missing_ok=True)
-            raise _storage_error(path, error) from error
+            raise self._damaged(name, str(error)) from error
+        if data is None:
+            raise self._damaged(name, "it is not there")
+        return data
+
+    def _damaged(self, name: str, reason: str) -> IntegrityError:
+        return IntegrityError(
+            f"shard `{self.folder}/{name}` cannot be used: {reason}",
+            hint="run the same command again: it is computed anew",
+        )
 
 
 def differing(mine: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> Sequence[str]:
@@ -225,20 +260,36 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _storage_error(path: Path, error: Exception) -> StorageError:
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageError(
-            f"no space left to write `{path}`",
-            hint="free some space and run the same command again: finished shards are kept and not repeated",
-        )
-    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    return StorageError(
-        f"`{path}` cannot be written or read: {reason}",
-        hint="give a folder you may write to with --out, then run the same command again",
-    )
+def _json(value: Mapping[str, Any]) -> bytes:
+    from tokbench.results.schema import to_json
+
+    return (to_json(value, indent=1) + "\n").encode()
 
 
-def _damaged(path: Path, reason: str) -> IntegrityError:
-    return IntegrityError(
-        f"shard `{path}` cannot be used: {reason}", hint="delete that file and run the same command again"
-    )
+def _rows_name(job: str, shard: int) -> str:
+    return f"shards/{job}/{shard:05d}.parquet"
+
+
+def _states_name(job: str, shard: int, digest: str) -> str:
+    return f"shards/{job}/{shard:05d}.{digest[:16]}.npz"
+
+
+def _mark(rows: pa.Table, name: bytes) -> str:
+    found: bytes = (rows.schema.metadata or {}).get(name, b"")
+    return found.decode("utf-8", "replace")
+
+
+def _digest(rows: pa.Table) -> str:
+    """SHA-256 over names, types and values of the columns and over what the rows say of themselves."""
+    import pyarrow as pa
+
+    marks = [_mark(rows, name) for name in (_KEY, _SHARD, _STATES)]
+    found = hashlib.sha256(json.dumps([marks, rows.num_rows]).encode())
+    for field, column in zip(rows.schema, rows.columns, strict=True):
+        found.update(json.dumps([field.name, str(field.type)]).encode())
+        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        if number and not column.null_count:
+            found.update(column.to_numpy().tobytes())
+        else:
+            found.update(json.dumps(column.to_pylist()).encode())
+    return found.hexdigest()
