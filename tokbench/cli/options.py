@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -58,20 +57,6 @@ def _paths(option: str, pairs: list[str] | None, example: str) -> dict[str, Path
             raise UsageError(f"{option} names `{name}` twice")
         found[name] = Path(path)
     return found
-
-
-def parse_shard(text: str | None) -> tuple[int, int] | None:
-    """Turn ``i/n`` into two numbers.
-
-    Raises:
-        UsageError: it is not of that form.
-    """
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if match is None:
-        raise UsageError(f"--shard {text} is not i/n", hint="e.g. --shard 1/4 … --shard 4/4")
-    return int(match[1]), int(match[2])
 
 
 def go_offline(sources: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +66,10 @@ def run(
         str, typer.Option("--launcher", help="local, or ray: one actor per device of a Ray cluster.")
     ] = "local",
     shard: Annotated[
-        str | None, typer.Option("--shard", metavar="I/N", help="Compute only part I of N.")
+        str | None,
+        typer.Option(
+            "--shard", metavar="I/N", help="Only part I of N; auto asks torchrun or Slurm which one this is."
+        ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[
@@ -94,8 +98,9 @@ def run(
     """
     from tokbench.catalog import discover
     from tokbench.cli.interrupts import interrupts
-    from tokbench.cli.options import go_offline, parse_shard, parse_weights, with_sources
+    from tokbench.cli.options import go_offline, parse_weights, with_sources
     from tokbench.cli.output import print_json, print_note
+    from tokbench.cli.parts import AUTO, own_device, parse_shard
     from tokbench.cli.profile import show_profile
     from tokbench.cli.progress import progress
     from tokbench.cli.render import show_failures, show_results
@@ -103,6 +108,9 @@ def run(
     from tokbench.results.finish import UnfinishedError
     from tokbench.suite import load_suite
 
+    part = parse_shard(shard, os.environ)
+    if shard == AUTO:
+        device = own_device(device, os.environ)
     chosen = load_suite(suite)
     if offline:
         go_offline(images or [])
@@ -129,7 +137,7 @@ def run(
                     batch_size=batch_size,
                     workers=workers or (default_workers(device) if launcher == "local" else None),
                     launcher=launcher,
-                    shard=parse_shard(shard),
+                    shard=part,
                     device=device,
                     dtype=dtype,
                     seed=seed,
@@ -143,9 +151,9 @@ def run(
             print_note("interrupted: finished shards are kept; run the same command again to go on")
             raise typer.Exit(noted.exit_code) from None
         except UnfinishedError as error:
-            if shard is None:
+            if part is None:
                 raise
-            print_note(f"part {shard} is done. {error.hint}")
+            print_note(f"part {part[0]}/{part[1]} is done. {error.hint}")
             return
     if json_:
         print_json(results.summary())
@@ -165,8 +173,6 @@ def default_workers(device: str) -> int:
 
     On a CPU two lanes of one thread each beat one of two threads (docs/performance.md).
     """
-    import os
-
     return 1 if device not in {"cpu", "auto"} else max(1, min(4, os.cpu_count() or 1))
 
 

@@ -80,11 +80,9 @@ def evaluate(
     clock = timeline or NO_TIMELINE
     with clock.span("start/imports"):
         from tokbench.engine.manifest import open_manifest
+        from tokbench.engine.workers import run_units
         from tokbench.results.finish import finish
         from tokbench.results.store import Store
-
-        if launcher == "local":
-            from tokbench.engine.workers import run_units
 
     if dtype not in DTYPES:
         raise UsageError(f"dtype `{dtype}` is not one of {', '.join(DTYPES)}")
