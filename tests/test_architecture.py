@@ -20,6 +20,7 @@ BASE = {
     "weights",
     "shipped",
     "contract",
+    "documents",
     "bitstream",
     "header",
     "fetch",
@@ -31,6 +32,7 @@ BASE = {
     "stored",
     "golden",
     "unavailable",
+    "surroundings",
 }
 MAY_IMPORT = {
     "images": BASE,

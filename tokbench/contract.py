@@ -38,6 +38,10 @@ def check_codes(codes: object, spec: TokenSpec, n: int) -> None:
             "exactly one of ids, latents, payloads",
         )
     value = getattr(codes, forms[0])
+    if codes.payloads is None:
+        _check_plain(value, spec, "encode", forms[0])
+    elif not isinstance(value, tuple | list):
+        _fail(spec, "encode", f"payloads that are a {type(value).__name__}", "a tuple of bytes")
     if len(value) != n:
         _fail(spec, "encode", f"{forms[0]} for {len(value)} images", f"{n}")
     if codes.ids is not None:
@@ -46,9 +50,22 @@ def check_codes(codes: object, spec: TokenSpec, n: int) -> None:
         _check_latents(codes.latents, spec)
 
 
+def _check_plain(value: object, spec: TokenSpec, verb: str, what: str) -> None:
+    """Refuse what is no tensor, holds no numbers of its own (sparse, meta), or has no axis of images."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        _fail(spec, verb, f"{what} that are a {type(value).__name__}", "a tensor")
+    if value.layout != torch.strided or value.device.type == "meta" or value.ndim == 0:
+        shown = f"{str(value.layout).removeprefix('torch.')}, on {value.device}, {value.ndim} axes"
+        _fail(spec, verb, f"{what} that are no plain tensor ({shown})", "a dense tensor, images first")
+
+
 def _check_ids(ids: Tensor, spec: TokenSpec) -> None:
-    if ids.is_floating_point() or ids.is_complex():
-        _fail(spec, "encode", f"ids of {ids.dtype}", "an integer dtype")
+    import torch
+
+    if ids.dtype not in {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}:
+        _fail(spec, "encode", f"ids of {ids.dtype}", "an integer dtype: uint8, or int8 to int64")
     if spec.codebooks > 1 and (ids.ndim < 2 or not 1 <= ids.shape[1] <= spec.codebooks):
         _fail(spec, "encode", f"ids of shape {tuple(ids.shape)}", f"[n, up to {spec.codebooks} codebooks, …]")
     if ids.numel() and spec.vocab is not None:
@@ -58,8 +75,10 @@ def _check_ids(ids: Tensor, spec: TokenSpec) -> None:
 
 
 def _check_latents(latents: Tensor, spec: TokenSpec) -> None:
-    if not latents.is_floating_point():
-        _fail(spec, "encode", f"latents of {latents.dtype}", "a floating dtype")
+    import torch
+
+    if latents.dtype not in {torch.float16, torch.bfloat16, torch.float32}:
+        _fail(spec, "encode", f"latents of {latents.dtype}", "a floating dtype: float16, bfloat16 or float32")
     bad = int((~latents.isfinite()).sum())
     if bad:
         _fail(spec, "encode", f"{bad} latents that are NaN or infinite", "finite numbers")
@@ -83,13 +102,14 @@ def check_images(
 
     if not isinstance(images, torch.Tensor):
         _fail(spec, "decode", f"a {type(images).__name__}", "a tensor")
+    _check_plain(images, spec, "decode", "images")
     if tuple(images.shape) != shape:
         _fail(spec, "decode", f"shape {tuple(images.shape)}", f"{shape}")
-    if not images.is_floating_point():
+    if images.dtype not in {torch.float16, torch.bfloat16, torch.float32, torch.float64}:
         _fail(
             spec, "decode", f"dtype {images.dtype}", "a floating dtype in [0, 1]; the harness rounds to uint8"
         )
-    low, high = (float(bound) for bound in images.aminmax())
+    low, high = (float(bound) for bound in images.detach().aminmax())
     if not trained and math.isfinite(low) and math.isfinite(high):
         return
     if math.isnan(low) or math.isnan(high):
@@ -102,6 +122,23 @@ def check_images(
             f"values from {low:.3g} to {high:.3g}",
             "values in [0, 1] (scale [-1, 1] as (x + 1) / 2)",
         )
+
+
+def check_untouched(given: Tensor, kept: Tensor, spec: TokenSpec) -> None:
+    """Check that `encode` left the images that it was given as they were.
+
+    Args:
+        given: what was handed to `encode`, after the call.
+        kept: a copy from before the call.
+        spec: the tokenizer's spec.
+
+    Raises:
+        ContractError: it wrote into them: whatever looks at the images later would see others.
+    """
+    import torch
+
+    if not torch.equal(given, kept):
+        _fail(spec, "encode", "after writing into the images it was given", "them untouched")
 
 
 def check_same_codes(first: Codes, second: Codes, spec: TokenSpec) -> None:
@@ -131,7 +168,7 @@ def check_same_images(first: Tensor, second: Tensor, spec: TokenSpec) -> None:
     Raises:
         ContractError: they differ although the spec says ``deterministic``.
     """
-    difference = float((first.float() - second.float()).abs().max())
+    difference = float((first.detach().float() - second.detach().float()).abs().max())
     if difference > 0:
         _fail(
             spec,

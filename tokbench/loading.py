@@ -22,6 +22,7 @@ from tokbench.errors import (
 )
 from tokbench.pretrained import load, published, with_random_weights
 from tokbench.shipped import shipped
+from tokbench.surroundings import unchanged
 from tokbench.weights import WeightFile, digest, resolve
 
 if TYPE_CHECKING:
@@ -149,22 +150,24 @@ def build_tokenizer(
 
 @contextmanager
 def running(entry: TokenizerEntry) -> Iterator[None]:
-    """Name the tokenizer in whatever its adapter raises while the block runs.
+    """Name the tokenizer in whatever its adapter raises while the block runs, and put back what it sets for all.
 
     Raises:
         MissingPackageError: a package that the adapter imports is absent.
         AdapterError: it raised anything else that is no error of tokbench.
     """
     try:
-        yield
+        # Libraries set things when they are imported, so what is put back here is no error.
+        with unchanged():
+            yield
     except TokbenchError:
         raise
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"tokenizer `{entry.name}` needs the package `{error.name}`", hint=f"pip install {error.name}"
         ) from error
-    except Exception as error:
-        # Third-party code may raise anything; the run goes on without this tokenizer.
+    except (Exception, SystemExit) as error:
+        # Third-party code may raise anything, or parse a command line that is not its own and leave.
         raise AdapterError(
             f"tokenizer `{entry.name}` could not be built: {type(error).__name__}: {error}",
             hint=f"`tokbench check {entry.name}` shows the traceback; the adapter is {entry.origin}",

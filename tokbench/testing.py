@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokbench.errors import ContractError, TokbenchError
+from tokbench.surroundings import unchanged
 from tokbench.tokenizer import Codes, HasCodebook, VariableLength, capabilities
 
 if TYPE_CHECKING:
@@ -94,12 +95,14 @@ class _Kit:
         self._codes: Codes | None = None
 
     def encode(self) -> str:
-        """The codes of a batch are within the contract."""
-        from tokbench.contract import check_codes
+        """The codes of a batch are within the contract, and the images are still what they were."""
+        from tokbench.contract import check_codes, check_untouched
 
-        codes = self.tokenizer.encode(self.images)
+        given = self.images.clone()
+        codes = self.tokenizer.encode(given)
         check_codes(codes, self.spec, len(self.images))
-        self._codes = codes
+        self._codes = _copied(codes)
+        check_untouched(given, self.images, self.spec)
         return _shape(codes)
 
     def serialise(self) -> str:
@@ -118,7 +121,7 @@ class _Kit:
         """What is decoded from bytes alone has the right shape, type and range."""
         images = self.tokenizer.decode(_through_bytes(self._need_codes(), self.tokenizer))
         self._check_images(images)
-        low, high = (float(bound) for bound in images.aminmax())
+        low, high = (float(bound) for bound in images.detach().aminmax())
         return f"values from {low:.3f} to {high:.3f}"
 
     def repeat(self) -> str:
@@ -129,7 +132,9 @@ class _Kit:
             return "not asked for: the spec says deterministic = false"
         codes = self._need_codes()
         check_same_codes(codes, self.tokenizer.encode(self.images), self.spec)
-        first, second = (self.tokenizer.decode(_through_bytes(codes, self.tokenizer)) for _ in range(2))
+        first, second = (
+            self.tokenizer.decode(_through_bytes(codes, self.tokenizer)).clone() for _ in range(2)
+        )
         check_same_images(first, second, self.spec)
         return "equal"
 
@@ -141,7 +146,8 @@ class _Kit:
             return "not asked for: the spec says deterministic = false"
         codes = self.tokenizer.encode(self.images)
         data = _through_bytes(codes, self.tokenizer)
-        first = self.tokenizer.decode(data)
+        # A copy: what is returned may be a buffer that the next call writes into, and would then equal itself.
+        first = self.tokenizer.decode(data).clone()
         self.tokenizer.encode(1 - self.images)
         check_same_images(first, self.tokenizer.decode(data), self.spec)
         if self.fresh is None:
@@ -157,7 +163,7 @@ class _Kit:
         if not self.spec.deterministic:
             return "not asked for: the spec says deterministic = false"
         codes = self._need_codes()
-        alone = [self.tokenizer.encode(self.images[i : i + 1]) for i in range(len(self.images))]
+        alone = [_copied(self.tokenizer.encode(self.images[i : i + 1])) for i in range(len(self.images))]
         if codes.payloads is not None:
             if codes.payloads != tuple(data for each in alone for data in each.payloads or ()):
                 raise ContractError("an image alone gives other bytes than in a batch; wanted the same")
@@ -181,26 +187,22 @@ class _Kit:
         return f"differ by {gap:.1e} of their range"
 
     def side_effects(self) -> str:
-        """Encoding and decoding leave torch's global settings and random state as they were."""
+        """Encoding and decoding leave the process and torch's random state as they were."""
         import torch
 
-        def state() -> tuple[object, ...]:
-            return (
-                torch.get_default_dtype(),
-                torch.is_grad_enabled(),
-                torch.get_num_threads(),
-                torch.initial_seed(),
-            )
-
-        before, draw = state(), torch.get_rng_state()
-        self.tokenizer.decode(_through_bytes(self.tokenizer.encode(self.images), self.tokenizer))
-        if state() != before:
+        draw, seed = torch.get_rng_state(), torch.initial_seed()
+        with unchanged() as changes:
+            codes = self.tokenizer.encode(self.images)
+            self.tokenizer.decode(_through_bytes(codes, self.tokenizer))
+        if changes.said:
             raise ContractError(
-                f"global torch settings changed from {before} to {state()}; wanted them untouched"
+                f"settings of the whole process changed: {'; '.join(changes.said)}; wanted them untouched"
             )
-        if self.spec.deterministic and not torch.equal(draw, torch.get_rng_state()):
+        drawn = not torch.equal(draw, torch.get_rng_state())
+        if torch.initial_seed() != seed or (self.spec.deterministic and drawn):
             raise ContractError(
-                "random numbers were drawn; wanted none, or `deterministic = false` in the spec"
+                "random numbers were drawn or seeded; wanted neither, or `deterministic = false` in the spec and "
+                "no seed set"
             )
         return "none"
 
@@ -326,9 +328,15 @@ def _attempt(name: str, check: Callable[[], str]) -> Check:
     except TokbenchError as error:
         # What was raised in a worker process brings the traceback from there along.
         return Check(name, False, error.message, "\n".join(getattr(error, "__notes__", ())))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # The kit runs strangers' code to find out what it does; a traceback is one of the answers.
         return Check(name, False, f"raised {type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _copied(codes: Codes) -> Codes:
+    """Copy tensors, which the tokenizer may write into when it is called again."""
+    ids, latents = (None if each is None else each.detach().clone() for each in (codes.ids, codes.latents))
+    return Codes(ids, latents, codes.payloads)
 
 
 def _through_bytes(codes: Codes, tokenizer: Tokenizer) -> Codes:
