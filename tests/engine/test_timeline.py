@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tokbench import evaluate
 from tokbench.engine.timeline import NO_TIMELINE, Timeline
+from tokbench.engine.trace import PROFILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokbench import Results
 
 
 def test_nested_spans_add_up() -> None:
@@ -83,3 +92,29 @@ def test_no_timeline_costs_next_to_nothing() -> None:
             pass
     # 0.15 µs each where this was written; a batch takes milliseconds.
     assert time.process_time() - start < 0.05
+
+
+def test_a_profile_changes_no_result_and_covers_what_was_computed(images: Path, tmp_path: Path) -> None:
+    def run(folder: str, profile: bool) -> Results:
+        return evaluate(
+            "jpeg-q50",
+            images,
+            "rate-distortion",
+            out=tmp_path / folder,
+            protocol="adm-64",
+            limit=4,
+            profile=profile,
+        )
+
+    def names() -> set[str]:
+        events = json.loads((tmp_path / "with" / PROFILE).read_text())["traceEvents"]
+        return {event["name"] for event in events if event["ph"] == "X"}
+
+    plain, profiled = run("without", False), run("with", True)
+    assert not (tmp_path / "without" / PROFILE).exists()
+    assert names() >= {"start/imports", "start/plan", "tokenizer/jpeg-q50", "metric/psnr", "write", "finish"}
+    assert profiled.manifest["key"] == plain.manifest["key"]
+    assert repr(profiled.rows) == repr(plain.rows)
+    # Everything is there already, so this profile has a beginning and an end only.
+    assert repr(run("with", True).rows) == repr(plain.rows)
+    assert names() == {"start/imports", "start/plan", "start/folder", "finish"}

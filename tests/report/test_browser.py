@@ -11,7 +11,11 @@ import pytest
 from PIL import Image
 
 from tokbench.catalog import Catalog, discover
+from tokbench.engine.timeline import Span
+from tokbench.engine.trace import trace
 from tokbench.report.build import build_report
+from tokbench.report.stages import breakdown
+from tokbench.report.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -267,3 +271,46 @@ def test_two_hundred_tokenizers_sort_in_a_tenth_of_a_second(
     assert min(seconds) < 100, seconds
     page.locator(".more").evaluate("button => button.click()")  # lines appear while one scrolls, so it moves
     assert len(_names(page)) == 200
+
+
+def test_the_timeline_of_a_profile_is_drawn_zoomed_and_searched(visit: Callable[..., Any]) -> None:
+    spans = [
+        Span("tokenizer/a", 0.0, 0.6, 1, 1, "lane_0", images=4, inside=0.2),
+        Span("network/x", 0.2, 0.4, 1, 1, "lane_0", images=4),
+        Span("wait/lanes", 0.9, 1.0, 1, 1, "lane_0"),
+    ]
+    page = visit(timeline(breakdown(trace(spans, 0.0, 1.0)), "profile"))
+    tracks = page.locator("canvas.tracks")
+    box = tracks.bounding_box()
+
+    def colour(x: float, y: float) -> object:
+        """The colour at a share of the width, at some pixels from the top."""
+        with Image.open(io.BytesIO(tracks.screenshot())) as picture:
+            return picture.getpixel((x * picture.width, y))
+
+    outer, inner = 50, 70  # the two rows of the first lane, below the axis and its name
+    tokenizer, network = colour(0.5, outer), colour(0.3, inner)
+    assert tokenizer != network
+    card = colour(0.75, outer)
+    assert colour(0.5, inner) == card
+    assert card not in {tokenizer, network, colour(0.95, outer)}
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + inner)
+    assert page.locator("#tip").inner_text().split("\n") == [
+        "network/x",
+        "200 ms, 4 images",
+        "in lane_0, 200 ms after the start",
+    ]
+    page.get_by_role("button", name="network/x").click()
+    assert colour(0.5, outer) != tokenizer
+    assert colour(0.3, inner) == network
+    page.get_by_role("button", name="network/x").click()
+    assert colour(0.5, outer) == tokenizer
+    tracks.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowLeft")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert (colour(0.1, inner), colour(0.4, inner), colour(0.5, inner)) == (network, network, card)
+    page.keyboard.press("0")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert (colour(0.1, inner), colour(0.3, inner), colour(0.5, inner)) == (card, network, card)

@@ -144,7 +144,7 @@ def test_ticks_are_round_and_inside(tmp_path: Path) -> None:
     assert _run("p.logTicks(0.09, 2.1)", 0, tmp_path) == pytest.approx([0.1, 0.2, 0.5, 1, 2])
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", [*SCRIPTS, "timeline.js"])
 def test_no_script_makes_markup_of_text(name: str) -> None:
     text = asset(name)
     for word in (
