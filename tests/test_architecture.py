@@ -21,6 +21,7 @@ BASE = {
     "shipped",
     "contract",
     "documents",
+    "documents",
     "bitstream",
     "header",
     "fetch",

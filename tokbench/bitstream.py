@@ -34,6 +34,9 @@ _ID_DTYPES: Final = ("uint8", "int8", "int16", "int32", "int64")
 _LATENT_DTYPES: Final = ("float16", "bfloat16", "float32")
 _HEADER: Final = struct.Struct("<BBBB")
 _CRC: Final = struct.Struct("<I")
+_MOST_AXES: Final = 8
+_MOST_CODES: Final = 1 << 28
+_MOST_EMPTY: Final = 1 << 20
 _HINT: Final = "the contract of codes is `Codes` and `TokenSpec` in tokbench.tokenizer"
 
 
@@ -63,6 +66,11 @@ class _Head:
     @property
     def count(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def volume(self) -> int:
+        """What `count` would be without empty axes: ids of no bits and empty latents have bodies of no bytes."""
+        return math.prod(max(side, 1) for side in self.shape)
 
     def seal(self, body: bytes) -> bytes:
         start = _HEADER.pack(self.form, self.dtype, self.width, len(self.shape))
@@ -226,6 +234,11 @@ def _open(data: bytes, spec: TokenSpec) -> tuple[_Head, memoryview]:
             spec, f"header {form}, {dtype}, {width}, {rank}", "the header of codes that `pack` wrote"
         )
     head = _Head(form, dtype, width, struct.unpack_from(f"<{rank}I", view, start))
+    most = _MOST_CODES if len(body) else _MOST_EMPTY
+    if rank > _MOST_AXES or head.volume > most:
+        raise _broken(
+            spec, _describe(head), f"at most {_MOST_AXES} axes and {most:,} codes in {len(body)} bytes"
+        )
     if form != _PAYLOAD and len(body) != (size := _body_size(head)):
         raise _broken(spec, f"a body of {len(body)} bytes", f"{size} bytes for {_describe(head)}")
     return head, body

@@ -7,10 +7,10 @@ family-wide defaults, then one ``[[tool.tokbench.tokenizers]]`` per tokenizer. `
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
+from tokbench.documents import parse_toml
 from tokbench.environment import Environment, read_environment
 from tokbench.errors import BrokenPluginError
 from tokbench.tokenizer import CAPABILITIES, QUANTIZERS, VERIFIED, Kind, TokenSpec
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_BLOCK = re.compile(r"(?m)^# /// script[ \t]*\r?\n(?P<body>(?:^#(?: .*|)\r?\n)+?)^# ///[ \t]*$")
 _MAX_BYTES = 4 << 20
 _OF_THE_FILE = {"tokenizers", "family", "families", "environment"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -67,24 +66,38 @@ def read_header(path: Path) -> Header:
             text = file.read(_MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BrokenPluginError(f"adapter `{path.name}` cannot be read: {error}") from error
-    match = _BLOCK.search(text.replace("\r\n", "\n"))
-    if match is None:
+    body = _block(text)
+    if body is None:
         raise BrokenPluginError(
             f"adapter `{path.name}` has no `# /// script` header",
             hint="docs/adapters.md shows one; a header makes a tokenizer listable without running its code",
         )
-    body = "".join(
-        line[2:] if line.startswith("# ") else line[1:] for line in match["body"].splitlines(keepends=True)
-    )
     try:
-        toml = tomllib.loads(body)
-    except tomllib.TOMLDecodeError as error:
+        toml = parse_toml(body)
+    except ValueError as error:
         raise BrokenPluginError(f"adapter `{path.name}`: header is not TOML: {error}") from error
     return _header(toml, path.name)
 
 
+def _block(text: str) -> str | None:
+    """Return what the first block of PEP 723 says, without the comment signs; None when there is none.
+
+    Read line by line: an expression over the whole text takes hours for a file of nothing but first lines.
+    """
+    body: list[str] | None = None
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if body is not None and body and line.rstrip(" \t") == "# ///":
+            return "".join(body)
+        if body is not None and (line == "#" or line.startswith("# ")):
+            body.append(f"{line[2:]}\n")
+        else:
+            body = [] if line.rstrip(" \t") == "# /// script" else None
+    return None
+
+
 def _header(toml: dict[str, Any], origin: str) -> Header:
-    table = toml.get("tool", {}).get("tokbench")
+    tool = toml.get("tool")
+    table = tool.get("tokbench") if isinstance(tool, dict) else None
     if (
         not isinstance(table, dict)
         or not isinstance(table.get("tokenizers"), list)
@@ -114,7 +127,10 @@ def _header(toml: dict[str, Any], origin: str) -> Header:
 
 def _variant(entry: dict[str, Any], origin: str, environment: Environment | None) -> Variant:
     where = f"adapter `{origin}`, tokenizer `{entry.get('name', '?')}`"
-    weights = tuple(_weight_file(item, where) for item in entry.pop("weights", []))
+    listed = entry.pop("weights", [])
+    if not isinstance(listed, list):
+        raise BrokenPluginError(f"{where}: `weights` must hold tables, got {listed!r}")
+    weights = tuple(_weight_file(item, where) for item in listed)
     known = {field.name: field for field in fields(TokenSpec)}
     for key, value in entry.items():
         if key not in known:
@@ -126,6 +142,16 @@ def _variant(entry: dict[str, Any], origin: str, environment: Environment | None
     for name, field in known.items():
         if name not in entry and field.default is MISSING and field.default_factory is MISSING:
             raise BrokenPluginError(f"{where}: key `{name}` is missing")
+    _check_values(entry, where)
+    for key in ("trained_on", "capabilities", "verified"):
+        entry[key] = tuple(entry.get(key, ()))
+    _refuse_unknown(entry, "capabilities", CAPABILITIES, where)
+    _refuse_unknown(entry, "verified", VERIFIED, where)
+    return Variant(TokenSpec(**entry), weights, environment)
+
+
+def _check_values(entry: dict[str, Any], where: str) -> None:
+    """Check what the types of keys do not say."""
     if not _NAME.fullmatch(entry["name"]):
         raise BrokenPluginError(f"{where}: a name uses letters, digits and . _ + - only")
     if entry["kind"] not in get_args(Kind):
@@ -136,13 +162,9 @@ def _variant(entry: dict[str, Any], origin: str, environment: Environment | None
         raise BrokenPluginError(
             f"{where}: `quantizer` is {entry['quantizer']!r}, expected one of {QUANTIZERS}"
         )
-    if entry.get("stride", 1) < 1 or entry.get("codebooks", 1) < 1:
-        raise BrokenPluginError(f"{where}: `stride` and `codebooks` must be at least 1")
-    for key in ("trained_on", "capabilities", "verified"):
-        entry[key] = tuple(entry.get(key, ()))
-    _refuse_unknown(entry, "capabilities", CAPABILITIES, where)
-    _refuse_unknown(entry, "verified", VERIFIED, where)
-    return Variant(TokenSpec(**entry), weights, environment)
+    for key in ("stride", "codebooks", "vocab", "tokens", "resolution", "channels"):
+        if entry.get(key, 1) < 1:
+            raise BrokenPluginError(f"{where}: `{key}` must be at least 1, got {entry[key]}")
 
 
 def _refuse_unknown(entry: dict[str, Any], key: str, known: Iterable[str], where: str) -> None:
@@ -172,4 +194,8 @@ def _weight_file(item: object, where: str) -> WeightFile:
     for key, value in item.items():
         if not _fits(value, types.get(key, "")):
             raise BrokenPluginError(f"{where}: `weights` has an unusable `{key}` = {value!r}")
-    return WeightFile(**item)
+    file = WeightFile(**item)
+    # Both become parts of a path in the cache.
+    if not _NAME.fullmatch(file.name) or file.basename in {"", ".."}:
+        raise BrokenPluginError(f"{where}: `weights` cannot be stored as {file.name!r} from {file.source!r}")
+    return file

@@ -19,10 +19,10 @@ From these follow loading, `tokbench check --random-weights`, `--keys` and `--go
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from tokbench.documents import parse_json
 from tokbench.errors import DataError, SetupError
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def read_keys(path: Path) -> dict[str, list[int]]:
         DataError: it cannot be read or is none.
     """
     try:
-        keys = json.loads(path.read_text(encoding="utf-8"))["keys"]
+        keys = parse_json(path.read_text(encoding="utf-8"))["keys"]
         return {str(name): [int(side) for side in shape] for name, shape in keys.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(

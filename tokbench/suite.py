@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from tokbench.documents import parse_toml
 from tokbench.errors import BrokenPluginError, UnknownNameError
 from tokbench.shipped import shipped
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT = "embedded"
 
@@ -36,8 +40,21 @@ def load_suite(name: str) -> Suite:
     files = {path.stem: path for path in (shipped("leaderboards") / "suites").glob("*.toml")}
     if name not in files:
         raise UnknownNameError("suite", name, files, hint=f"suites are {', '.join(sorted(files))}")
-    table = tomllib.loads(files[name].read_text("utf-8"))
+    return read_suite(files[name])
+
+
+def read_suite(path: Path) -> Suite:
+    """Read the file of a suite.
+
+    Raises:
+        BrokenPluginError: it cannot be read, is no TOML, or lacks a list of names.
+    """
     try:
-        return Suite(tuple(table["tokenizers"]), tuple(table["datasets"]), tuple(table["tasks"]))
-    except (KeyError, TypeError) as error:
-        raise BrokenPluginError(f"suite `{name}` lacks {error}") from error
+        table = parse_toml(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BrokenPluginError(f"suite `{path.stem}` cannot be read: {error}") from error
+    for key in ("tokenizers", "datasets", "tasks"):
+        names = table.get(key)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise BrokenPluginError(f"suite `{path.stem}`: `{key}` must be a list of names")
+    return Suite(tuple(table["tokenizers"]), tuple(table["datasets"]), tuple(table["tasks"]))

@@ -5,18 +5,35 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-import json
 import os
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tokbench.documents import parse_json
 from tokbench.errors import DigestError, SetupError, WeightsMissingError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_DAMAGED = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    AssertionError,
+    struct.error,
+)
+"""What torch's reader of checkpoints raises for damaged ones, beside `pickle.UnpicklingError`."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +237,7 @@ def load_settings(file: WeightFile, path: Path) -> dict[str, Any]:
         SetupError: it is no JSON object, or has none at ``inside``.
     """
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = parse_json(path.read_text(encoding="utf-8"))
         for key in file.inside.split(".") if file.inside else ():
             settings = settings[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -267,8 +284,10 @@ def load_state_dict(path: Path, *, inside: str = "") -> dict[str, Tensor]:
             f"weights {path} refused: the file is not a plain checkpoint of tensors",
             hint="tokbench never unpickles code; convert the tensors to safetensors where you trust the file",
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise SetupError(f"weights {path} cannot be read: {error}", hint="fetch the file again") from error
+    except _DAMAGED as error:
+        raise SetupError(
+            f"weights {path} cannot be read: {type(error).__name__}: {error}", hint="fetch the file again"
+        ) from error
     for key in inside.split(".") if inside and not _all_tensors(loaded) else ():
         if not isinstance(loaded, Mapping) or key not in loaded:
             raise SetupError(

@@ -6,11 +6,11 @@ is absent is an error. The layouts are read by `tokbench.images.annotation_files
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tokbench.documents import parse_json
 from tokbench.errors import DataError
 from tokbench.images.annotation_files import LISTS, read_funsd
 from tokbench.images.storage import locate
@@ -58,7 +58,7 @@ def annotate(card: Card, base: Path, items: Sequence[Item]) -> list[Item]:
         truths = LISTS[kind](content)
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror or error}") from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         # Whatever a file of another layout makes the reader stumble over.
         raise DataError(
             f"{where} is not of the layout {kind}: {type(error).__name__}: {error}",
@@ -74,7 +74,7 @@ def _bytes(place: Location, path: str) -> bytes:
 
 
 def _json(place: Location, path: str) -> Any:
-    return json.loads(_bytes(place, path))
+    return parse_json(_bytes(place, path))
 
 
 def _joined(where: str, items: Sequence[Item], truths: Mapping[str, dict[str, Any]]) -> list[Item]:

@@ -7,11 +7,11 @@ in it is a `BrokenPluginError` that names the card, the key and what was expecte
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from tokbench.documents import parse_toml
 from tokbench.errors import BrokenPluginError
 
 if TYPE_CHECKING:
@@ -153,8 +153,8 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return parse_toml(text)
+    except ValueError as error:
         raise BrokenPluginError(f"card `{path.name}` is not TOML: {error}") from error
 
 

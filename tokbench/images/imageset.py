@@ -17,6 +17,7 @@ from tokbench.images.places import base_of, is_url
 from tokbench.images.shards import index_shards
 from tokbench.images.storage import Location, Reader, is_image_name, locate
 from tokbench.images.tar import index_tar
+from tokbench.images.truth import wrong_truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,6 +46,19 @@ class ImageSet:
     items: tuple[Item, ...]
     reader: Reader
     ignored: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse truth that metrics would stumble over in the middle of a run.
+
+        Raises:
+            DataError: names the image and the entry.
+        """
+        for item in self.items:
+            if item.truth and (reason := wrong_truth(item.truth)):
+                raise DataError(
+                    f"image set `{self.name}`: truth of {item.file}: {reason}",
+                    hint="mend it in the card, annotation file or archive that holds it",
+                )
 
     @cached_property
     def identity(self) -> str:

@@ -13,6 +13,7 @@ from tokbench.images.ahead import ahead
 from tokbench.images.card import Item
 from tokbench.images.remote import reach
 from tokbench.images.storage import MAX_FILE_BYTES, Location, ids_of, too_large
+from tokbench.images.truth import STRUCTURED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ def index_parquet(
 
     An image's id is the value of the id column (``columns["id"]``, or ``id`` where there is one), else its
     stored path without suffix where all rows have one and no two agree, else its row number. The other columns
-    of strings, numbers and truth values become truth.
+    of strings, numbers and truth values become truth, but for names that mean boxes or colours in a truth.
 
     Args:
         place: a Parquet file, or a folder of them, taken in order of their names.
@@ -177,7 +178,8 @@ def _schema(
             kinds.is_string,
             kinds.is_large_string,
         )
-        if field.name != image and any(check(field.type) for check in scalar):
+        known = field.name == image or field.name in STRUCTURED
+        if not known and any(check(field.type) for check in scalar):
             names[field.name] = field.name
     return (f"{image}.bytes" if inner else image), names
 

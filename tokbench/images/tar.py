@@ -7,13 +7,13 @@ an archive that holds them is not what an image set looks like.
 
 from __future__ import annotations
 
-import json
 import tarfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tokbench.documents import parse_json
 from tokbench.errors import DataError, ImageError
 from tokbench.images.ahead import ahead
 from tokbench.images.card import Item
@@ -187,7 +187,7 @@ def _truth(
             elif path.lower().endswith(".cls"):
                 truth["label"] = int(text)
             else:
-                truth |= dict(json.loads(text))
-        except (ValueError, TypeError, RecursionError) as error:
+                truth |= dict(parse_json(text))
+        except (ValueError, TypeError) as error:
             raise DataError(f"`{place.shown}`: member {path!r} cannot be read as truth: {error}") from error
     return truth

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from tokbench.documents import parse_json
 from tokbench.errors import IntegrityError, StorageError
 from tokbench.results.schema import column, row_from_dict, to_json
 from tokbench.results.side import Measured, Part, Side
@@ -89,7 +89,7 @@ def read_baseline(file: Path) -> list[Side]:
         IntegrityError: it is no baseline, damaged, or of another schema version.
     """
     try:
-        document = json.loads(file.read_text("utf-8"))
+        document = parse_json(file.read_text("utf-8"))
     except OSError as error:
         raise StorageError(
             f"baseline `{file}` cannot be read: {error.strerror or error}",

@@ -22,10 +22,10 @@ A metric's own name wins over its bin, its bin over the default; at each step th
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tokbench.documents import parse_toml
 from tokbench.errors import StorageError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -129,10 +129,10 @@ def read_thresholds(file: Path) -> Thresholds:
         UsageError: it is no TOML, or a key or value is not allowed; says which.
     """
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
+        document = parse_toml(file.read_text("utf-8"))
     except OSError as error:
         raise StorageError(f"thresholds `{file}` cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"thresholds `{file}` are no TOML: {error}") from error
     where = f"`{file}`"
     tables: dict[tuple[str, str, str], Threshold] = {}
