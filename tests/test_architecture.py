@@ -21,7 +21,6 @@ BASE = {
     "shipped",
     "contract",
     "documents",
-    "documents",
     "bitstream",
     "header",
     "fetch",
