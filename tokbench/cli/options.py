@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tokbench.errors import UsageError
 
@@ -21,6 +21,22 @@ def parse_weights(pairs: list[str] | None) -> dict[str, Path]:
         UsageError: a pair lacks the name or the path, or a name is given twice.
     """
     return _paths("--weights", pairs, "inception=weights.pth")
+
+
+def parse_batch_size(text: str) -> int | Literal["auto"]:
+    """Read ``--batch-size``.
+
+    Raises:
+        UsageError: it is neither a number nor ``auto``.
+    """
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(
+            f"--batch-size {text} is neither a number nor auto", hint="e.g. --batch-size 16"
+        ) from None
 
 
 def with_sources(catalog: Catalog, pairs: list[str] | None, tokenizers: Iterable[str]) -> Catalog:

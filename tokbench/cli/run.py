@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,9 +57,12 @@ def run(
     limit: Annotated[
         int | None, typer.Option("--limit", help="Only so many images of each set, evenly spaced.")
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Images per call.")] = 16,
+    batch_size: Annotated[
+        str, typer.Option("--batch-size", help="Images per call; auto grows it on a GPU.")
+    ] = "16",
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes; by default one per two CPUs.")
+        int | None,
+        typer.Option("--workers", help="Processes; by default one per eight CPUs, and one on a GPU."),
     ] = None,
     launcher: Annotated[
         str, typer.Option("--launcher", help="local, or ray: one actor per device of a Ray cluster.")
@@ -77,7 +79,7 @@ def run(
     ] = "float32",
     seed: Annotated[int, typer.Option("--seed", help="Of stochastic tokenizers and of resampling.")] = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Results folder; by default runs/NAME-KEY.")
+        str | None, typer.Option("--out", "-o", help="Results folder or URL; by default runs/NAME-KEY.")
     ] = None,
     weights: Annotated[
         list[str] | None, typer.Option("--weights", metavar="NAME=PATH", help="Use this file. Repeatable.")
@@ -98,7 +100,7 @@ def run(
     """
     from tokbench.catalog import discover
     from tokbench.cli.interrupts import interrupts
-    from tokbench.cli.options import go_offline, parse_weights, with_sources
+    from tokbench.cli.options import go_offline, parse_batch_size, parse_weights, with_sources
     from tokbench.cli.output import print_json, print_note
     from tokbench.cli.parts import AUTO, own_device, parse_shard
     from tokbench.cli.profile import show_profile
@@ -134,7 +136,7 @@ def run(
                     out=out,
                     protocol=protocol,
                     limit=limit,
-                    batch_size=batch_size,
+                    batch_size=parse_batch_size(batch_size),
                     workers=workers or (default_workers(device) if launcher == "local" else None),
                     launcher=launcher,
                     shard=part,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tokbench.errors import DataError, UsageError
 
@@ -30,7 +30,7 @@ def evaluate(
     out: str | Path | None = None,
     protocol: str | None = None,
     limit: int | None = None,
-    batch_size: int = ENOUGH,
+    batch_size: int | Literal["auto"] = ENOUGH,
     workers: int | None = None,
     launcher: str = "local",
     shard: tuple[int, int] | None = None,
@@ -49,11 +49,12 @@ def evaluate(
         tokenizer: catalog name, ``path.py[:name]``, ``folder:DIR``, a tokenizer object, or several of these.
         images: image-set name, a folder, tar or Parquet file (local or any fsspec URL), an `ImageSet`, or several.
         tasks: task name or `Task`, or several.
-        out: results folder; by default ``runs/<key>`` under the current folder. A folder that holds part of this very
-            run is continued.
+        out: results folder, or any fsspec URL as a string; by default ``runs/<key>`` under the current folder. One that
+            holds part of this very run is continued.
         protocol: replaces the tasks' own protocol, by preset name.
         limit: take only so many images of each set, evenly spaced.
-        batch_size: images per call; changes speed and memory, never a number.
+        batch_size: images per call; changes speed and memory, never a number. ``auto`` grows it on an accelerator. A
+            batch that does not fit into memory is halved in any case.
         workers: processes, by default 1; likewise. With ``launcher="ray"`` the most actors, by default as many as the
             cluster has devices.
         launcher: ``local``, or ``ray``: the cluster of ``RAY_ADDRESS``, or else one started on this machine.
@@ -79,6 +80,7 @@ def evaluate(
     timeline = Timeline() if profile else None
     clock = timeline or NO_TIMELINE
     with clock.span("start/imports"):
+        from tokbench.engine.batch_size import AUTO
         from tokbench.engine.manifest import open_manifest
         from tokbench.engine.workers import run_units
         from tokbench.results.finish import finish
@@ -88,7 +90,8 @@ def evaluate(
         raise UsageError(f"dtype `{dtype}` is not one of {', '.join(DTYPES)}")
     if launcher not in LAUNCHERS:
         raise UsageError(f"launcher `{launcher}` is not one of {', '.join(LAUNCHERS)}")
-    for name, number in (("batch size", batch_size), ("workers", workers)):
+    size = AUTO if batch_size == "auto" else int(batch_size)
+    for name, number in (("batch size", size if batch_size != "auto" else None), ("workers", workers)):
         if number is not None and number < 1:
             raise UsageError(f"{name} {number} is below 1")
     with clock.span("start/plan"):
@@ -98,10 +101,10 @@ def evaluate(
             tasks,
             protocol,
             limit,
-            (device, dtype, seed, batch_size, weights or {}),
+            (device, dtype, seed, size, weights or {}),
             catalog,
         )
-    store = Store(Path(out) if out is not None else default_folder(run))
+    store = Store(out if out is not None else default_folder(run))
     with clock.span("start/folder"):
         manifest = open_manifest(store, run)
         units = _mine(run, shard)

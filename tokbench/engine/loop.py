@@ -155,9 +155,10 @@ class Loop:
                 yield original
 
         for batch in batches(noted(), lambda: self._size.current):
-            self._batch(lanes, unit, batch)
-            # The next batch is reconstructed while lanes measure this one, unless somebody looks at the clock.
+            # A batch is read and reconstructed while lanes measure the one before; but only read, and lanes are idle
+            # while the tokenizers work, where somebody looks at the clock.
             self._settle(0 if timed else 1)
+            self._batch(lanes, unit, batch)
         unit.read = True
         if not unit.waiting:
             self._write(unit)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def run_units(
     run: Run,
-    folder: Path,
+    folder: Path | str,
     units: Sequence[Unit],
     workers: int,
     on_images: Callable[[int], None],
@@ -43,7 +43,7 @@ def run_units(
 
     Args:
         run: the run they belong to.
-        folder: the results folder.
+        folder: the results folder, or its URL.
         units: (pass number, shard number) each.
         workers: processes; 1 works in this process.
         on_images: called with the number of image reconstructions finished.
@@ -66,7 +66,7 @@ class _Crew:
     """The parent's side of several worker processes."""
 
     def __init__(
-        self, run: Run, folder: Path, size: int, on_images: Callable[[int], None], clock: Clock
+        self, run: Run, folder: Path | str, size: int, on_images: Callable[[int], None], clock: Clock
     ) -> None:
         self._on_images = on_images
         self._timeline = clock if isinstance(clock, Timeline) else None
@@ -155,7 +155,7 @@ def _device(run: Run, number: int) -> str:
     return str(device)
 
 
-def _member(run: Run, folder: Path, threads: int, device: str, timed: bool, pipe: Connection) -> None:
+def _member(run: Run, folder: Path | str, threads: int, device: str, timed: bool, pipe: Connection) -> None:
     """The worker's side: ask for units, do them, report."""
     import torch
 

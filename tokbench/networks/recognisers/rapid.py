@@ -6,6 +6,8 @@ are low on the originals already: metrics say so and give scores relative to the
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tokbench.networks.base import Evaluator
@@ -13,7 +15,7 @@ from tokbench.networks.recognisers import in_reading_order
 from tokbench.weights import WeightFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -49,8 +51,6 @@ class RapidOcr:
     """
 
     def __init__(self, recognition: Path, detection: Path) -> None:
-        from rapidocr import RapidOCR  # type: ignore[import-untyped, import-not-found, unused-ignore]
-
         common: dict[str, Any] = {
             "Global.log_level": "critical",
             "Global.use_cls": False,
@@ -60,18 +60,19 @@ class RapidOcr:
             "Rec.rec_batch_num": 1,
         }
         # Options given to a call stay for all later calls, so each mode has an engine of its own.
-        self._words = RapidOCR(params=common | {"Global.use_det": False, "Global.use_preprocess_img": False})
-        self._page = RapidOCR(params=common | {"Det.model_path": str(detection)})
-        self._finding = common | {"Det.model_path": str(detection), "Global.return_word_box": True}
-        self._finder: Any = None
+        self._words = _Engines(common | {"Global.use_det": False, "Global.use_preprocess_img": False})
+        self._page = _Engines(common | {"Det.model_path": str(detection)})
+        self._finder = _Engines(common | {"Det.model_path": str(detection), "Global.return_word_box": True})
 
     def read_words(self, crops: Sequence[Image]) -> list[str]:
         """Read words without looking for boxes; see `Recogniser`."""
-        return [_first(self._words(_bgr(crop))) for crop in crops]
+        with self._words.borrowed() as engine:
+            return [_first(engine(_bgr(crop))) for crop in crops]
 
     def read_page(self, image: Image) -> str:
         """Find lines, leave out those read with a confidence below 0.5 (RapidOCR's default), and join them."""
-        found: Any = self._page(_bgr(image))
+        with self._page.borrowed() as engine:
+            found: Any = engine(_bgr(image))
         return "" if found.txts is None else in_reading_order(found.txts, found.boxes)
 
     def find_words(self, image: Image) -> list[tuple[str, tuple[float, float, float, float]]]:
@@ -84,17 +85,40 @@ class RapidOcr:
             Each word with its box ``(x0, y0, x1, y1)`` in pixels, upright around the word; a box follows from where in
             the line the model sees letters, so it may be some pixels off.
         """
-        from rapidocr import RapidOCR
-
-        if self._finder is None:  # evaluation never asks where words are
-            self._finder = RapidOCR(params=self._finding)
-        found: Any = self._finder(_bgr(image))
+        with self._finder.borrowed() as engine:
+            found: Any = engine(_bgr(image))
         words = []
         for line in found.word_results if found.txts else ():
             for text, _, corners in line:
                 xs, ys = zip(*((float(x), float(y)) for x, y in corners), strict=True)
                 words.append((str(text), (min(xs), min(ys), max(xs), max(ys))))
         return words
+
+
+class _Engines:
+    """Engines of one mode, built when all others are in use: one keeps state while it reads, and lanes read at once.
+
+    Args:
+        parameters: of RapidOCR.
+    """
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self._parameters = parameters
+        self._idle: deque[Any] = deque()
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Any]:
+        """Lend an engine to this thread alone."""
+        from rapidocr import RapidOCR  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+        try:
+            engine = self._idle.pop()
+        except IndexError:
+            engine = RapidOCR(params=self._parameters)
+        try:
+            yield engine
+        finally:
+            self._idle.append(engine)
 
 
 def _first(found: Any) -> str:
