@@ -324,7 +324,8 @@ def sample_images(tokenizer: Tokenizer, device: torch.device) -> Tensor:
 
 def _attempt(name: str, check: Callable[[], str]) -> Check:
     try:
-        return Check(name, True, check())
+        with unchanged():  # each check starts from the same settings, and the kit leaves none behind
+            return Check(name, True, check())
     except TokbenchError as error:
         # What was raised in a worker process brings the traceback from there along.
         return Check(name, False, error.message, "\n".join(getattr(error, "__notes__", ())))

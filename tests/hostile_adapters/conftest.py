@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 
 from tokbench import Codes, TokenSpec, evaluate
 from tokbench.metrics.pixel import L1, PSNR
@@ -15,6 +14,8 @@ from tokbench.tasks.base import Task
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import torch
 
     from tokbench import Results
 

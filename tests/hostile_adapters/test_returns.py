@@ -77,7 +77,9 @@ def test_images_that_are_none_are_named(images: Any, complaint: str) -> None:
 
 def _numbers(results: Any, name: str) -> list[tuple[Any, ...]]:
     return [
-        (row.metric, row.value, row.ci_low, row.ci_high, row.n) for row in results.rows if row.tokenizer == name
+        (row.metric, row.value, row.ci_low, row.ci_high, row.n)
+        for row in results.rows
+        if row.tokenizer == name
     ]
 
 
@@ -111,7 +113,7 @@ def test_another_form_of_the_same_numbers_changes_no_result(run: Any, told: Any)
         told("buffer out", decode=_overwriting(lambda x: x)),
         told("subclass", decode=lambda self, x: x.as_subclass(_Sub)),
     ]
-    results = run(told("plain"), *forms)
+    results = run(told("plain"), *forms, limit=3, batch_size=2)
     assert results.failures == {}
     wanted = _numbers(results, "plain")
     assert {row[0] for row in wanted} == {"psnr", "l1"}

@@ -62,7 +62,7 @@ def check(
     """
     from tokbench.catalog import discover
     from tokbench.cli.options import parse_weights, with_sources
-    from tokbench.cli.output import print_json
+    from tokbench.cli.output import print_json, strangers_print_to_stderr
     from tokbench.errors import UsageError
 
     catalog = discover()
@@ -84,7 +84,8 @@ def check(
     failed = False
     printed = []
     for name in dict.fromkeys(names):
-        report = checker.check(name)
+        with strangers_print_to_stderr():
+            report = checker.check(name)
         failed |= not isinstance(report, str) and not report.passed
         if json_:
             printed.append(_plain(name, report))
@@ -159,7 +160,7 @@ class _Checker:
 
 def _golden(folders: list[Path], catalog: Catalog) -> None:
     """Print the report of each case; several make a list."""
-    from tokbench.cli.output import print_json
+    from tokbench.cli.output import print_json, strangers_print_to_stderr
     from tokbench.errors import SetupError
     from tokbench.golden import run_golden
     from tokbench.loading import adapter_module, running
@@ -168,7 +169,7 @@ def _golden(folders: list[Path], catalog: Catalog) -> None:
     reports = []
     for folder in folders:
         entry = catalog.family(folder.resolve().parent.name)
-        with running(entry):
+        with strangers_print_to_stderr(), running(entry):
             adapter = published(adapter_module(entry))
             if adapter is None:
                 raise SetupError(f"{entry.origin} names the family but defines no architecture() and wrap()")
@@ -180,13 +181,13 @@ def _golden(folders: list[Path], catalog: Catalog) -> None:
 
 
 def _keys(path: Path, name: str, catalog: Catalog) -> None:
-    from tokbench.cli.output import print_json
+    from tokbench.cli.output import print_json, strangers_print_to_stderr
     from tokbench.errors import SetupError
     from tokbench.loading import adapter_module, running
     from tokbench.pretrained import compare_keys, published, read_keys
 
     entry = catalog.tokenizer(name)
-    with running(entry):
+    with strangers_print_to_stderr(), running(entry):
         adapter = None if _is_external(entry) else published(adapter_module(entry))
         if adapter is None or entry.variant is None:
             raise SetupError(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
@@ -40,6 +43,36 @@ def print_json(value: Mapping[str, Any]) -> None:
     from tokbench.results.schema import to_json
 
     print_line(to_json(value, indent=1))
+
+
+@contextlib.contextmanager
+def strangers_print_to_stderr() -> Iterator[None]:
+    """Keep stdout for data: whatever is printed to it while the block runs goes to stderr.
+
+    Adapters and libraries print as they like, from Python, from native code and from processes that they start.
+    """
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # there is no stdout that anything could be mixed into
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):  # without a stderr, what is printed stays where it was
+            os.dup2(2, 1)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+        with contextlib.suppress(
+            OSError, TypeError, AttributeError
+        ):  # no C library by that name, e.g. on Windows
+            ctypes.CDLL(None).fflush(
+                None
+            )  # a pipe is written to in blocks, the last one when the process ends
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def show_error(error: TokbenchError) -> None:

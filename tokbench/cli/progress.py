@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tokbench.cli.output import console, print_note
+from tokbench.cli.output import console, print_note, strangers_print_to_stderr
 
 Start = Callable[[int, int], None]
 Step = Callable[[int], None]
@@ -15,7 +15,7 @@ _EVERY_SECONDS = 15.0
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[tuple[Start, Step]]:
-    """Show progress while the block runs.
+    """Show progress while the block runs; what tokenizers print meanwhile goes to stderr.
 
     Args:
         quiet: show nothing, e.g. under ``--json``.
@@ -23,6 +23,12 @@ def progress(quiet: bool) -> Iterator[tuple[Start, Step]]:
     Yields:
         Functions to call with (done, total) at the start and with each number of images finished.
     """
+    with strangers_print_to_stderr(), _shown(quiet) as steps:
+        yield steps
+
+
+@contextmanager
+def _shown(quiet: bool) -> Iterator[tuple[Start, Step]]:
     screen = console(stderr=True)
     if quiet:
         yield (lambda done, total: None), (lambda count: None)
