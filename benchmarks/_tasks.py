@@ -1,4 +1,4 @@
-"""What both sides of the comparison compute, as tasks that ``tokbench run --task peers`` finds.
+"""What benchmarks compute, as tasks that ``tokbench run --task peers`` finds.
 
 `write_plugin` makes a folder that, on ``PYTHONPATH``, offers them as an installed distribution would.
 """
@@ -39,6 +39,16 @@ PEERS_VGG = Task(
     primary=RFID.name,
 )
 
+PIXELS = Task(
+    name="pixels",
+    version=1,
+    title="no network at all: what reading, reconstructing and writing cost",
+    protocol=get_protocol("adm-256"),
+    metrics=(PSNR, SSIM),
+    headline=(PSNR.name, SSIM.name),
+    primary=PSNR.name,
+)
+
 
 def peers_task(*, vgg: bool) -> Task:
     """Return the task of a comparison."""
@@ -46,11 +56,11 @@ def peers_task(*, vgg: bool) -> Task:
 
 
 def write_plugin(folder: Path) -> Path:
-    """Write the metadata of a distribution whose tasks are those above, and return `folder`."""
+    """Write the metadata of a distribution that has the tasks above, and return `folder`."""
     metadata = folder / "tokbench_benchmarks-1.0.dist-info"
     metadata.mkdir(parents=True, exist_ok=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: tokbench-benchmarks\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(
-        "[tokbench.tasks]\npeers = _tasks:PEERS\npeers-vgg = _tasks:PEERS_VGG\n"
+        "[tokbench.tasks]\npeers = _tasks:PEERS\npeers-vgg = _tasks:PEERS_VGG\npixels = _tasks:PIXELS\n"
     )
     return folder
