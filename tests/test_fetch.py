@@ -9,11 +9,25 @@ import tarfile
 import threading
 import types
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from tokbench.errors import DigestError, MissingPackageError, SetupError, StorageError
+import tokbench.fetch as fetch_module
+from tokbench.catalog import Catalog, Entry
+from tokbench.cli.app import app
+from tokbench.cli.fetch import _files as files_of
+from tokbench.cli.output import print_note
+from tokbench.errors import (
+    BrokenPluginError,
+    DigestError,
+    MissingPackageError,
+    SetupError,
+    StorageError,
+    UnknownNameError,
+)
 from tokbench.fetch import fetch
 from tokbench.weights import WeightFile, cache_path
 
@@ -102,7 +116,85 @@ def test_an_unreachable_server_is_named():
 
 def test_plain_http_needs_a_pin(server):
     with pytest.raises(SetupError, match="neither encrypted nor pinned"):
-        fetch(WeightFile("net", f"{server}/a.pth"))
+        fetch(WeightFile("net", f"{server}/a.pth"), allow_unpinned=True)
+
+
+LOOSE = "hub:them/theirs@main/net.bin"
+COMMIT = f"hub:them/theirs@{'0123456789' * 4}/net.bin"
+
+
+@pytest.mark.parametrize(
+    ("file", "pinned"),
+    [
+        (weight(LOOSE), "sha256"),
+        (WeightFile("net", COMMIT), "commit"),
+        (WeightFile("net", LOOSE), ""),
+        (WeightFile("net", COMMIT.replace("@0", "@v")), ""),
+        (WeightFile("net", f"https://example.org/@{'0123456789' * 4}/net.bin"), ""),
+    ],
+)
+def test_what_fixes_a_download(file, pinned):
+    assert file.pinned == pinned
+
+
+def test_a_download_that_nothing_fixes_must_be_asked_for(monkeypatch):
+    came = []
+
+    def download(file, stream, progress):
+        came.append(file.source)
+        stream.write(DATA)
+
+    monkeypatch.setitem(fetch_module._SOURCES, "hub", download)
+    with pytest.raises(SetupError, match="net are not pinned") as caught:
+        fetch(WeightFile("net", LOOSE))
+    assert "--allow-unpinned" in caught.value.hint
+    assert (came, left_over()) == ([], [])
+    assert fetch(WeightFile("net", LOOSE), allow_unpinned=True).read_bytes() == DATA
+    assert fetch(WeightFile("net", LOOSE)).read_bytes() == DATA  # it is here, and nothing is downloaded
+    assert fetch(WeightFile("more", COMMIT)).read_bytes() == DATA
+    assert came == [LOOSE, COMMIT]
+
+
+def test_downloads_are_named_before_any_of_them_starts(monkeypatch, tmp_path):
+    path = tmp_path / "mine.py"
+    entries = "".join(
+        f'# [[tool.tokbench.tokenizers.weights]]\n# name = "{name}"\n# source = "{source}"\n{more}'
+        for name, source, more in (
+            ("one", COMMIT, ""),
+            ("two", LOOSE, '# license = "MIT"\n# size = 2300000\n'),
+            ("three", LOOSE, f'# sha256 = "{hashlib.sha256(DATA).hexdigest()}"\n'),
+        )
+    )
+    path.write_text(
+        f'# /// script\n# [[tool.tokbench.tokenizers]]\n# name = "t"\n# kind = "codec"\n{entries}# ///\n1 / 0\n'
+    )
+    monkeypatch.setitem(
+        fetch_module._SOURCES, "hub", lambda file, stream, progress: (print_note("GET"), stream.write(DATA))
+    )
+    done = CliRunner().invoke(app, ["fetch", str(path)])
+    named = [
+        f"one: {COMMIT}, size not stated, licence not stated, pinned by its commit",
+        f"two: {LOOSE}, 2.3 MB, MIT, NOT PINNED",
+        f"three: {LOOSE}, size not stated, licence not stated, sha256 {hashlib.sha256(DATA).hexdigest()[:16]}…",
+    ]
+    assert isinstance(done.exception, SetupError)
+    assert "weights of two are not pinned" in done.exception.message
+    assert done.output.splitlines() == named
+    done = CliRunner().invoke(app, ["fetch", str(path), "--allow-unpinned"])
+    assert done.exit_code == 0
+    assert done.stderr.splitlines() == [*named, "GET", "GET", "GET"]
+    assert [line.split("\t")[:2] for line in done.stdout.splitlines() if "\t" in line] == [
+        [name, hashlib.sha256(DATA).hexdigest()] for name in ("one", "two", "three")
+    ]
+
+
+def test_a_strangers_evaluator_is_not_imported_to_look_through_its_weights(monkeypatch):
+    point = EntryPoint("theirs", "not_there_at_all:X", "tokbench.evaluators")
+    catalog = Catalog(evaluators={"theirs": Entry("theirs", "their-dist 1.0", point=point)})
+    with pytest.raises(UnknownNameError, match="net"):
+        files_of("net", catalog)
+    with pytest.raises(BrokenPluginError, match="not_there_at_all"):
+        files_of("theirs", catalog)
 
 
 def test_a_full_disk_is_a_storage_error(server, monkeypatch):

