@@ -34,8 +34,11 @@ class Features:
 
     @classmethod
     def joined(cls, parts: Sequence[Features]) -> Features:
-        """Put features of several groups of images together, in order."""
+        """Put features of several groups of images together, in order; those of a single group are not copied."""
         import torch
+
+        if len(parts) == 1:
+            return parts[0]
 
         def whole(rows: list[Tensor | None]) -> Tensor | None:
             given = [row for row in rows if row is not None]

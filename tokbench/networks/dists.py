@@ -50,11 +50,18 @@ class Dists:
     def __init__(self, weights: Mapping[str, Path], device: torch.device) -> None:
         import torch
 
+        from tokbench.networks.convolution import Convolution
+
         trunk, head = load_state_dict(weights[TRUNK.name]), load_state_dict(weights[HEAD.name])
         try:
             self._stages = [
                 [
-                    (trunk[f"features.{i}.weight"].to(device), trunk[f"features.{i}.bias"].to(device))
+                    Convolution(
+                        trunk[f"features.{i}.weight"],
+                        trunk[f"features.{i}.bias"],
+                        padding=(1, 1),
+                        activation="relu",
+                    ).to(device)
                     for i in stage
                 ]
                 for stage in _STAGES
@@ -113,8 +120,8 @@ class Dists:
                 x = (
                     functional.conv2d(x.square(), blur, stride=2, padding=1, groups=x.shape[1]) + 1e-12
                 ).sqrt()
-            for weight, bias in stage:
-                x = functional.relu(functional.conv2d(x, weight, bias, padding=1))
+            for convolution in stage:
+                x = convolution(x)
             maps.append(x)
         return Features(maps=tuple(maps))
 

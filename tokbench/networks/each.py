@@ -53,8 +53,11 @@ def each_image(images: Tensor, look: Callable[[Tensor], Features]) -> Features:
 
 
 def unit_channels(maps: Tensor) -> Tensor:
-    """Scale the channel vector at each position of ``[n, c, h, w]`` to length one, as LPIPS does."""
+    """Scale the channel vector at each position of ``[n, c, h, w]`` to length one, as LPIPS does.
+
+    The result is fresh memory, which the caller may go on to change.
+    """
     import torch
 
     length: Tensor = torch.linalg.vector_norm(maps, dim=1, keepdim=True)
-    return maps / (length + 1e-10)
+    return maps / length.add_(1e-10)

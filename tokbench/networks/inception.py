@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tokbench.errors import SetupError
 from tokbench.networks.base import Evaluator, Features, Network
+from tokbench.networks.bilinear import resize_like_tensorflow
 from tokbench.networks.each import each_image
 from tokbench.weights import WeightFile, load_state_dict
 
@@ -32,9 +33,27 @@ WEIGHTS = WeightFile(
 SPATIAL_CHANNELS = 7
 """sFID (Nash et al., arXiv 2103.03841) takes the first 7 channels of the 17×17 maps ``mixed_6/conv``: 2023 numbers."""
 
+_SIDE = 299
+_TRUNK = (
+    *(
+        "Conv2d_1a_3x3",
+        "Conv2d_2a_3x3",
+        "Conv2d_2b_3x3",
+        "MaxPool_1",
+        "Conv2d_3b_1x1",
+        "Conv2d_4a_3x3",
+        "MaxPool_2",
+    ),
+    *("Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
+    *("Mixed_7a", "Mixed_7b", "Mixed_7c", "AvgPool"),
+)
+"""torch-fidelity's names of the layers from pixels to pooled features, in order."""
+
 
 class Inception:
     """torch-fidelity's ``inception-v3-compat``: TensorFlow's bilinear resize to 299, then the 2015-12-05 network.
+
+    Blocks are torch-fidelity's own; its convolutions are replaced by fused ones, its resize by an equal one.
 
     Args:
         weights: the checkpoint.
@@ -44,8 +63,11 @@ class Inception:
     def __init__(self, weights: Path, device: torch.device) -> None:
         import torch
         from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped, unused-ignore]
+            BasicConv2d,
             FeatureExtractorInceptionV3,
         )
+
+        from tokbench.networks.convolution import Convolution
 
         # The class unpickles whatever path it is given, and downloads when given none. It gets the tensors that
         # were read safely, in memory.
@@ -61,18 +83,23 @@ class Inception:
                 f"weights {weights} are not those of torch-fidelity's Inception",
                 hint="`tokbench fetch inception`",
             ) from error
-        self._model = model.to(device=device, memory_format=torch.channels_last)
+        for name, layer in list(model.named_modules()):
+            if isinstance(layer, BasicConv2d):
+                model.set_submodule(name, Convolution.of(layer.conv, layer.bn, "relu"))
         # Images pass in several threads at once, so each keeps what its own pass showed.
         self._seen = threading.local()
-        self._model.Mixed_6d.branch1x1.register_forward_hook(self._keep)
+        model.Mixed_6d.branch1x1.register_forward_hook(self._keep)
+        self._layers: list[nn.Module] = [getattr(model, name).to(device) for name in _TRUNK]
 
     def __call__(self, images: Tensor) -> Features:
         """Return pooled features ``[n, 2048]`` and sFID's ``[n, 2023]``; images of any size are resized inside."""
         return each_image(images, self._look)
 
     def _look(self, images: Tensor) -> Features:
-        pooled = self._model(images)[0]
-        return Features(pooled=pooled, spatial=self._seen.maps[:, :SPATIAL_CHANNELS].flatten(1))
+        x = resize_like_tensorflow(images, _SIDE).sub_(128).div_(128)
+        for layer in self._layers:
+            x = layer(x)
+        return Features(pooled=x.flatten(1), spatial=self._seen.maps[:, :SPATIAL_CHANNELS].flatten(1))
 
     def _keep(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self._seen.maps = output

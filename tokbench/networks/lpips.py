@@ -118,7 +118,6 @@ class Lpips:
         self._shift = torch.tensor(_SHIFT, device=device)[:, None, None]
         self._scale = torch.tensor(_SCALE, device=device)[:, None, None]
         self._slices = _build(trunk.slices, weights[trunk.trunk.name]).to(device)
-        self._slices.to(memory_format=torch.channels_last)
         self._roots = [root.to(device) for root in _roots(len(trunk.slices), weights[trunk.head.name])]
 
     def __call__(self, images: Tensor) -> Features:
@@ -135,12 +134,14 @@ class Lpips:
         maps = []
         for part, root in zip(self._slices, self._roots, strict=True):
             x = part(x)
-            maps.append(unit_channels(x) * root)
+            maps.append(unit_channels(x).mul_(root))
         return Features(maps=tuple(maps))
 
 
 def _build(slices: tuple[tuple[tuple[int, ...], ...], ...], weights: Path) -> nn.ModuleList:
     from torch import nn
+
+    from tokbench.networks.convolution import Convolution
 
     stored = load_state_dict(weights)
     position = 0  # torchvision numbers every convolution, ReLU and pooling of `features`
@@ -159,14 +160,14 @@ def _build(slices: tuple[tuple[tuple[int, ...], ...], ...], weights: Path) -> nn
                 convolution.load_state_dict(
                     {"weight": stored[f"{name}.weight"], "bias": stored[f"{name}.bias"]}
                 )
-                part.extend((convolution, nn.ReLU()))
+                part.append(Convolution.of(convolution, activation="relu"))
                 position += 2
             built.append(part)
     except (KeyError, RuntimeError) as error:
         raise SetupError(
             f"weights {weights} are not those of torchvision's trunk: {error}", hint="fetch the file again"
         ) from error
-    return built.eval().requires_grad_(False)
+    return built.eval()
 
 
 def _roots(layers: int, weights: Path) -> list[Tensor]:
