@@ -28,8 +28,9 @@ Unit = tuple[int, int]
 
 LOSSES = 3
 """Actors that one unit may take with it, or that may be lost on every device while starting, before the run ends."""
-CPUS = 1
-"""CPUs that an actor reserves, and threads that it computes with: more small lanes beat fewer wide ones."""
+CPUS = 4
+"""CPUs that an actor on CPUs reserves, and lanes that it measures in, or what the largest node has: networks are loaded
+once an actor, so one a CPU would cost a large node its memory. An actor on a GPU reserves one."""
 PATIENCE = 600.0
 """Seconds without a single actor at work after which the run ends; a cluster may take minutes to grow."""
 TICK = 0.5
@@ -42,8 +43,6 @@ def run_units_on_ray(
     units: Sequence[Unit],
     workers: int | None,
     on_images: Callable[[int], None],
-    *,
-    patience: float = PATIENCE,
 ) -> dict[str, TokbenchError]:
     """Carry out units of work on the Ray cluster of ``RAY_ADDRESS``, or else on one started here.
 
@@ -54,7 +53,6 @@ def run_units_on_ray(
         workers: at most so many actors; None takes every GPU of the cluster, or every CPU where it has none.
         on_images: called with the number of image reconstructions finished, twice a second with 0 (interrupts are
             taken there), and with a negative number when those of a lost actor have to be made again.
-        patience: seconds to wait while no actor can be started.
 
     Returns:
         ``{job id: error}`` of tokenizers that broke.
@@ -67,7 +65,7 @@ def run_units_on_ray(
     """
     with _connected() as ray:
         order = make_order(run, folder if isinstance(folder, str) else folder.resolve())
-        return _Crew(ray, order, workers, on_images, patience).work(list(units))
+        return _Crew(ray, order, workers, on_images).work(list(units))
 
 
 @dataclass(eq=False)
@@ -94,28 +92,25 @@ class _Member:
 class _Crew:
     """The driver's side of all actors."""
 
-    def __init__(
-        self, ray: Any, order: Order, limit: int | None, on_images: Callable[[int], None], patience: float
-    ) -> None:
-        self._ray, self._order, self._on_images, self._patience = ray, order, on_images, patience
-        self._limit = limit
+    def __init__(self, ray: Any, order: Order, limit: int | None, on_images: Callable[[int], None]) -> None:
+        self._ray, self._order, self._limit, self._on_images = ray, order, limit, on_images
         self._units: list[Unit] = []
         self._members: list[_Member] = []
         self._pending: dict[Any, _Member] = {}
         self._losses: Counter[Unit] = Counter()
         self._failed: dict[str, TokbenchError] = {}
         self._kind = self._device()
+        self._cpus = min(CPUS, max(self._of_nodes("CPU"), default=1)) if self._kind == "CPU" else 1
         self._first_room = self._room()
         self._lost_starts = 0
         self._last_work = time.monotonic()
         if not self._first_room:
             raise SetupError(
-                f"the Ray cluster has no room for an actor with {CPUS} CPU"
-                + (" and a GPU" if self._kind == "GPU" else ""),
+                f"the Ray cluster has no room for an actor: no node that is alive has a {self._kind}",
                 hint="start a node with `ray start --address=…`, then run the same command again",
             )
         self._packed = ray.put(order.packed(ray.cloudpickle))
-        options = {"num_cpus": CPUS, "num_gpus": int(self._kind == "GPU"), "max_restarts": 0}
+        options = {"num_cpus": self._cpus, "num_gpus": int(self._kind == "GPU"), "max_restarts": 0}
         # The second thread answers how far the first has come.
         self._shell = ray.remote(max_concurrency=2, max_task_retries=0, **options)(make_shell())
 
@@ -143,7 +138,7 @@ class _Crew:
     def _device(self) -> str:
         """Return the resource that an actor takes a device of: ``GPU`` or ``CPU``."""
         wanted = self._order.run.settings.device
-        has_gpu = self._ray.cluster_resources().get("GPU", 0) >= 1
+        has_gpu = bool(self._of_nodes("GPU"))
         if wanted not in {"auto", "cpu", "cuda"}:
             raise UsageError(
                 f"--device {wanted} names a device of one machine",
@@ -153,11 +148,15 @@ class _Crew:
             raise SetupError("the Ray cluster has no GPU", hint="--device cpu works everywhere")
         return "GPU" if has_gpu and wanted != "cpu" else "CPU"
 
+    def _of_nodes(self, kind: str) -> list[int]:
+        """Return how many CPUs or GPUs each node has that is alive and has any."""
+        alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        return [int(each[kind]) for each in alive if each.get(kind, 0) >= 1]
+
     def _room(self) -> int:
         """Return how many actors the nodes that are alive can hold."""
-        resources = self._ray.cluster_resources()
-        by_cpu = int(resources.get("CPU", 0) // CPUS)
-        return min(by_cpu, int(resources.get("GPU", 0))) if self._kind == "GPU" else by_cpu
+        each = self._cpus if self._kind == "CPU" else 1
+        return sum(count // each for count in self._of_nodes(self._kind))
 
     def _recruit(self) -> None:
         """Start as many actors as there is work, and room, for."""
@@ -175,7 +174,7 @@ class _Crew:
                 self._order.cwd,
                 self._packed,
                 "cuda" if self._kind == "GPU" else "cpu",
-                CPUS,
+                self._cpus,
             )
             self._pending[started] = member
 
@@ -243,9 +242,9 @@ class _Crew:
         self._on_images(0)
         if self._busy():
             self._last_work = now
-        elif now - self._last_work > self._patience:
+        elif now - self._last_work > PATIENCE:
             raise SetupError(
-                f"no actor could be started on the Ray cluster for {self._patience:.0f} s: it has room for "
+                f"no actor could be started on the Ray cluster for {PATIENCE:.0f} s: it has room for "
                 f"{self._room()}, {self._ray.available_resources().get(self._kind, 0):.0f} {self._kind} are free",
                 hint="finished shards are kept: run the same command again when `ray status` shows free devices",
             )
