@@ -31,12 +31,14 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
     screen = console()
     for table in tables(results.rows, dict(headlines)):
         if not table.metrics:
-            print_note(f"{printable(table.dataset)} · {table.task}: nothing could be measured")
+            print_note(printable(f"{table.dataset} · {table.task}: nothing could be measured"))
             continue
-        jobs = [job for job in results.manifest["jobs"] if job["dataset"] == table.dataset]
-        title = f"{table.dataset} · {jobs[0]['images']} images · {table.task} · {table.protocol}"
+        images = next(
+            (job["images"] for job in results.manifest["jobs"] if job["dataset"] == table.dataset), 0
+        )
+        title = f"{table.dataset} · {images} images · {table.task} · {table.protocol}"
         shown = RichTable(
-            title=escape(title),
+            title=escape(printable(title)),
             title_justify="left",
             title_style="bold",
             box=SIMPLE_HEAD,
@@ -47,7 +49,7 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
         for metric in table.metrics:
             # Many columns are narrow: names then break at their underscores instead of being cut.
             narrow = metric.replace("_", " ") if len(table.metrics) > _WIDE else metric
-            shown.add_column(table.header(metric, narrow), justify="right")
+            shown.add_column(escape(printable(table.header(metric, narrow))), justify="right")
         for tokenizer, line in table.lines.items():
             if not any(metric in line and not math.isnan(line[metric].value) for metric in table.metrics):
                 continue
@@ -65,7 +67,7 @@ def show_results(results: Results, headlines: Mapping[str, Sequence[str]]) -> No
         ", on part of the images (--limit)" if any(job["partial"] for job in results.manifest["jobs"]) else ""
     )
     print_note("± is half the 95 % interval" + partial + "; every metric, image and interval is in")
-    screen.print(f"{results.folder}", soft_wrap=True, markup=False)
+    screen.print(printable(f"{results.folder}"), soft_wrap=True, markup=False)
 
 
 def _bold(text: str, best: bool) -> str:
@@ -81,7 +83,7 @@ def _footnotes(table: Table) -> None:
         if metric in line and not line[metric].reliable and not math.isnan(line[metric].value)
     }
     for reason, metric in unreliable.items():
-        print_note(f"~ {metric}: {reason}; shown, never ranked")
+        print_note(printable(f"~ {metric}: {reason}; shown, never ranked"))
 
 
 def _blanks(rows: Sequence[Row]) -> None:
@@ -94,7 +96,7 @@ def _blanks(rows: Sequence[Row]) -> None:
             if row.metric not in metrics:
                 metrics.append(row.metric)
     for reason, metrics in reasons.items():
-        print_note(f"not measured: {', '.join(metrics)}: {reason}")
+        print_note(printable(f"not measured: {', '.join(metrics)}: {reason}"))
 
 
 def show_failures(results: Results) -> None:

@@ -7,6 +7,7 @@ whatever differs there makes another board, or an error that names the field.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tokbench.results.results import Results
     from tokbench.results.schema import Row
     from tokbench.tasks.base import Task
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,8 @@ class Board:
 
     @property
     def name(self) -> str:
-        """File name without its ending: ``photos-mini.reconstruction.adm-256``."""
-        return f"{self.dataset}.{self.task}.{self.protocol}"
+        """File name without its ending: ``photos-mini.reconstruction.adm-256``; what no file may be called is ``_``."""
+        return _UNSAFE.sub("_", f"{self.dataset}.{self.task}.{self.protocol}")
 
     @property
     def shown(self) -> tuple[Column, ...]:
@@ -204,7 +207,7 @@ def _board(task: Task, members: Sequence[tuple[str, Results, Mapping[str, Any]]]
     lines.sort(key=lambda line: (_rank(ranks, line), _value(line, order), line.tokenizer))
     return Board(
         first["dataset"],
-        first["dataset_version"],
+        first.get("dataset_version", ""),
         first["images"],
         task.name,
         task.title,
@@ -278,13 +281,17 @@ def _check_same(task: Task, members: Sequence[tuple[str, Results, Mapping[str, A
     seen_first: dict[str, tuple[str, Any]] = {}
     networks = {metric.network for metric in task.metrics if metric.network}
     for name, results, job in members:
-        identity = results.manifest["identity"][identity_name(job)]
+        identity = results.manifest["identity"].get(identity_name(job))
+        if identity is None:
+            raise IntegrityError(
+                f"the manifest of run `{name}` does not say what decides `{identity_name(job)}`"
+            )
         fields = {
-            "images": identity["images"],
-            "protocol": identity["protocol"],
-            f"tasks.{task.name}": identity["tasks"][task.name],
-            "tokenizer.dtype": identity["tokenizer"]["dtype"],
-            "seed": identity["seed"],
+            "images": identity.get("images"),
+            "protocol": identity.get("protocol"),
+            f"tasks.{task.name}": identity["tasks"].get(task.name),
+            "tokenizer.dtype": identity.get("tokenizer", {}).get("dtype"),
+            "seed": identity.get("seed"),
             **{
                 f"evaluators.{each}": identity["evaluators"][each]
                 for each in networks & identity["evaluators"].keys()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokbench.leaderboard import words
 from tokbench.leaderboard.escape import markdown as escape
+from tokbench.leaderboard.escape import one_line
 from tokbench.leaderboard.reported import heading as reported_heading
 from tokbench.leaderboard.reported import printed
 
@@ -37,7 +38,7 @@ def measured_page(boards: Sequence[Board], runs: Mapping[str, Results]) -> str:
         blanks = _blanks(board)
         if blanks:
             parts.append(blanks)
-    commands = [f"- `{name}`: {escape(words.source_of(runs[name]))}" for name in sorted(runs)]
+    commands = [f"- {_code(name)}: {escape(words.source_of(runs[name]))}" for name in sorted(runs)]
     return "\n\n".join([*parts, "## Runs", "\n".join(commands)]) + "\n"
 
 
@@ -47,6 +48,11 @@ def reported_page(groups: Iterable[Group]) -> str:
     for group in groups:
         parts += [f"## {escape(group.title)}", _reported(group)]
     return "\n\n".join(parts) + "\n"
+
+
+def _code(text: str) -> str:
+    """Show text as code, which knows no escapes: what would end it becomes an apostrophe."""
+    return "`" + one_line(text).replace("`", "'") + "`"
 
 
 def _table(board: Board) -> str:

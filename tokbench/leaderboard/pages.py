@@ -57,6 +57,12 @@ def build(runs: Mapping[str, Results], figures: Sequence[Figure], catalog: Catal
         IntegrityError: the runs do not fit together (`tokbench.leaderboard.boards.boards`).
     """
     tables = boards(runs, catalog)
+    names = [board.name for board in tables]
+    for name in names:
+        if names.count(name) > 1:
+            raise IntegrityError(
+                f"two boards would both be written to site/{name}.html", hint="rename an image set"
+            )
     reported = groups(figures)
     pages = {
         "README.md": markdown.measured_page(tables, runs),

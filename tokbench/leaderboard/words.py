@@ -96,11 +96,11 @@ def unranked(column: Column, row: Row | None) -> str:
 def source_of(results: Results) -> str:
     """Return the command of a run and what it ran on."""
     manifest = results.manifest
-    environment = manifest["environment"]
+    environment = manifest.get("environment", {})
     packages = environment.get("packages", {})
     shown = ", ".join(f"{name} {packages[name]}" for name in ("torch", "numpy", "pillow") if name in packages)
     return (
-        f"{' '.join(map(str, manifest['command']))} — tokbench {manifest['tokbench']}, "
+        f"{' '.join(map(str, manifest.get('command', ())))} — tokbench {manifest.get('tokbench', '?')}, "
         f"Python {environment.get('python', '?')}, {environment.get('machine', '?')}, {shown}; "
-        f"run {manifest['key'][:12]} of {manifest['created'][:10]}"
+        f"run {manifest['key'][:12]} of {manifest.get('created', '?')[:10]}"
     )

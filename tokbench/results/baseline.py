@@ -27,6 +27,7 @@ from tokbench.documents import parse_json
 from tokbench.errors import IntegrityError, StorageError
 from tokbench.results.schema import column, row_from_dict, to_json
 from tokbench.results.side import Measured, Part, Side
+from tokbench.results.sound import check_identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,6 +158,7 @@ def _measured(measured: Measured) -> dict[str, Any]:
 
 
 def _read_part(part: Mapping[str, Any], lists: Sequence[Mapping[str, Any]]) -> Part:
+    check_identity("the baseline", "identity", part["identity"])
     images = tuple(lists[part["list"]]["images"])
     joined = lists[part["list"]]["pixels"]
     if len(joined) != _PIXELS * len(images):
@@ -171,7 +173,7 @@ def _read_part(part: Mapping[str, Any], lists: Sequence[Mapping[str, Any]]) -> P
         images,
         tuple(joined[at : at + _PIXELS].rstrip("-") for at in range(0, len(joined), _PIXELS)),
         dict(part["failed"]),
-        dict(part["identity"]),
+        part["identity"],
         str(part["shown"]),
         measured,
         tuple(part["timings"]),

@@ -111,7 +111,7 @@ def _check(a: Side, b: Side, field: str, mine: Any, theirs: Any, hint: str) -> N
 def _field(part: Part, field: str) -> Any:
     value: Any = part.identity
     for name in field.split("."):
-        value = value[name]
+        value = value.get(name) if isinstance(value, dict) else None
     return value
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokbench.errors import IntegrityError, UsageError
 from tokbench.results.finish import finish
+from tokbench.results.sound import check_manifest
 from tokbench.results.store import MANIFEST, Store, differing
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def merge_folders(folders: Sequence[Path | str], out: Path | str, catalog: Catal
             raise IntegrityError(
                 f"`{source.folder}` holds no run", hint="give folders that `tokbench run` wrote"
             )
+        check_manifest(manifest, source.folder)
         first = first or manifest
         if manifest["key"] != first["key"]:
             fields = differing(first["identity"], manifest["identity"])

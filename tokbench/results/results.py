@@ -41,8 +41,9 @@ class Results:
         """Read a results folder.
 
         Raises:
-            IntegrityError: the run has not been finished, or the folder is of another schema version.
+            IntegrityError: the run has not been finished, the folder is damaged or of another schema version.
         """
+        from tokbench.results.sound import check_manifest, check_summary
         from tokbench.results.store import MANIFEST, PARTIAL, SUMMARY, Store
 
         store = Store(folder)
@@ -57,13 +58,15 @@ class Results:
             raise IntegrityError(
                 f"`{folder}` was written by another version of tokbench (schema {summary.get('schema')})"
             )
+        check_manifest(manifest, folder)
+        check_summary(summary, folder)
         try:
             rows = tuple(row_from_dict(fields) for fields in summary["rows"])
-            return cls(
-                store.folder, rows, manifest, summary["complete"], summary["failures"], summary["unreadable"]
-            )
-        except (KeyError, ValueError) as error:
+        except ValueError as error:
             raise IntegrityError(f"the summary in `{folder}` is damaged: {error}") from error
+        return cls(
+            store.folder, rows, manifest, summary["complete"], summary["failures"], summary["unreadable"]
+        )
 
     @property
     def name(self) -> str:

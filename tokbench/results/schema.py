@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,7 +20,7 @@ def column(metric: str, view: str) -> str:
     return f"{metric}@{view}" if view else metric
 
 
-_INFINITY = "@@infinity@@"
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -70,21 +73,24 @@ class Row:
 def to_json(value: Mapping[str, Any], indent: int | None = None) -> str:
     """Write JSON that every parser reads: NaN as null, infinity as the number ``1e999``.
 
-    RFC 8259 has no infinity, but its grammar has 1e999, which Python, JavaScript and others read as infinite.
+    RFC 8259 has no infinity, but its grammar has 1e999, which Python, JavaScript and others read as infinite. What a
+    terminal would obey, and the bytes of names that are not UTF-8 (lone surrogates), are written as escapes.
     """
-    text = json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
-    return text.replace(f'"-{_INFINITY}"', "-1e999").replace(f'"{_INFINITY}"', "1e999")
+    mark = f"@@{uuid.uuid4().hex}@@"  # no text of the document can be taken for it
+    text = json.dumps(_plain(value, mark), indent=indent, ensure_ascii=False, allow_nan=False)
+    text = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text.replace(f'"-{mark}"', "-1e999").replace(f'"{mark}"', "1e999")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, mark: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         if math.isnan(value):
             return None
-        return _INFINITY if value > 0 else f"-{_INFINITY}"
+        return mark if value > 0 else f"-{mark}"
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): _plain(item, mark) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, mark) for item in value]
     return value
 
 
@@ -92,14 +98,27 @@ def row_from_dict(fields: Mapping[str, Any]) -> Row:
     """Rebuild a row from JSON.
 
     Raises:
-        ValueError: fields are missing or unknown.
+        ValueError: it is no object, or a field is missing, unknown or of another type.
     """
+    if not isinstance(fields, dict) or fields.keys() != _KINDS.keys():
+        raise ValueError(f"not a row of schema {SCHEMA}: its fields must be {', '.join(_KINDS)}")
+    for name, kinds in _KINDS.items():
+        if type(fields[name]) not in kinds:
+            raise ValueError(
+                f"not a row of schema {SCHEMA}: `{name}` is of type {type(fields[name]).__name__}"
+            )
     numbers = {
-        name: math.nan if fields.get(name) is None else float(fields[name])
+        name: math.nan if fields[name] is None else float(fields[name])
         for name in ("value", "ci_low", "ci_high")
     }
-    try:
-        return Row(**{**fields, **numbers})
-    except TypeError as error:
-        msg = f"not a row of schema {SCHEMA}: {error}"
-        raise ValueError(msg) from error
+    return Row(**{**fields, **numbers})
+
+
+_NONE = type(None)
+_KINDS: dict[str, tuple[type, ...]] = {
+    **{each.name: (str,) for each in dataclasses.fields(Row)},
+    **dict.fromkeys(("value", "ci_low", "ci_high"), (float, int, _NONE)),
+    **dict.fromkeys(("n", "failed"), (int,)),
+    "higher_is_better": (bool, _NONE),
+    "reliable": (bool,),
+}

@@ -23,7 +23,9 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+from tokbench.documents import parse_json
 from tokbench.errors import IntegrityError
+from tokbench.results.arrays import read_arrays
 from tokbench.results.folder import open_folder, storage_error
 
 if TYPE_CHECKING:
@@ -75,10 +77,10 @@ class Store:
             data = self._files.read(name)
             if data is None:
                 return None
-            value = json.loads(data)
+            value = parse_json(data)
         except OSError as error:
             raise storage_error(shown, error) from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise IntegrityError(f"`{shown}` is damaged: {error}", hint="use another --out") from error
         if not isinstance(value, dict):
             raise IntegrityError(f"`{shown}` is no JSON object", hint="use another --out")
@@ -159,15 +161,11 @@ class Store:
         Raises:
             IntegrityError: missing, damaged, or not the states that the rows were written with.
         """
-        import numpy as np
-
-        data = self._states(job, self._rows(job, None, shard), shard)
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {
-                name.rpartition("/")[2]: arrays[name]
-                for name in arrays.files
-                if name.rpartition("/")[0] == collector
-            }
+        rows = self._rows(job, None, shard)
+        try:
+            return read_arrays(self._states(job, rows, shard), f"{collector}/")
+        except ValueError as error:
+            raise self._damaged(_states_name(job, shard, _mark(rows, _STATES)), str(error)) from error
 
     def states_name(self, job: str, shard: int) -> str:
         """Return the relative name of the file that holds the states of a shard.
@@ -291,5 +289,5 @@ def _digest(rows: pa.Table) -> str:
         if number and not column.null_count:
             found.update(column.to_numpy().tobytes())
         else:
-            found.update(json.dumps(column.to_pylist()).encode())
+            found.update(json.dumps(column.to_pylist(), default=repr).encode())
     return found.hexdigest()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tokbench.tasks.base import Task
 
 
+_TEXTS = ("image", "pixels_sha256", "status", "reason")
+
+
 class ShardStates(Sequence["State"]):
     """The states of one collector on one view over the shards of a job, loaded one at a time: memory stays flat."""
 
@@ -49,7 +52,7 @@ class ShardStates(Sequence["State"]):
         arrays = self._store.read_states(self._job["id"], position, self._name)
         try:
             return self._collector.kind.from_arrays(arrays)
-        except (ValueError, KeyError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise IntegrityError(
                 f"shard {position} of `{self._job['id']}`: state `{self._name}` is damaged: {error}",
                 hint="delete that shard's files and run the same command again",
@@ -132,15 +135,43 @@ def read_table(store: Store, job: Mapping[str, Any]) -> pa.Table:
     """
     import pyarrow as pa
 
-    table = pa.concat_tables(
-        [store.read_rows(job["id"], job["key"], shard) for shard in range(job["shards"])]
-    )
-    if table["index"].to_pylist() != list(range(job["images"])):
+    try:
+        table = pa.concat_tables(
+            [_typed(store.read_rows(job["id"], job["key"], shard)) for shard in range(job["shards"])]
+        )
+    except (pa.ArrowException, KeyError) as error:
+        raise IntegrityError(
+            f"the shards of `{job['id']}` do not hold what a run writes: {error}",
+            hint="delete its folder under shards/ and run the same command again",
+        ) from error
+    if table.num_rows != job["images"] or table["index"].to_pylist() != list(range(job["images"])):
         raise IntegrityError(
             f"the shards of `{job['id']}` do not hold its {job['images']} images once each",
             hint="delete its folder under shards/ and run the same command again",
         )
     return table
+
+
+def _typed(table: pa.Table) -> pa.Table:
+    """Give the columns of a shard the types that a run writes.
+
+    Raises:
+        KeyError: one is missing.
+        ArrowException: one holds something else.
+    """
+    import pyarrow as pa
+
+    kinds = {"index": pa.int64(), **dict.fromkeys(_TEXTS, pa.string())}
+    for name in ("index", "image", "status", "reason"):
+        table.schema.field(name)
+    fields = [
+        pa.field(
+            field.name,
+            pa.float64() if field.name.startswith("metric:") else kinds.get(field.name, field.type),
+        )
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def _measured(

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from tokbench.results.schema import Row
 
+_LEAST = 1e-15
+"""Half an interval below this is none: rounding alone makes more."""
+
 ARROWS = {True: "↑", False: "↓", None: ""}
 
 
@@ -98,7 +101,7 @@ def cell(row: Row | None) -> str:
         return "–"
     half = (row.ci_high - row.ci_low) / 2
     mark = "" if row.reliable else "~"
-    if not math.isfinite(half) or math.isinf(row.value) or half == 0:
+    if not _LEAST < half < math.inf or math.isinf(row.value):
         return mark + number(row.value)
     exponent = math.floor(math.log10(half))
     digits = max(0, -exponent + (half / 10**exponent < 2))
