@@ -42,6 +42,18 @@ def test_pooled_features_are_those_of_the_package(network, package, images):
     assert got.numpy() == pytest.approx(wanted.numpy(), abs=5e-5)
 
 
+@pytest.mark.parametrize("size", [(65, 66), (94, 71), (33, 127)])
+def test_padding_of_odd_sides_is_the_packages(network, package, size):
+    """Sides odd and even at every stride, in both directions."""
+    picture = torch.randint(
+        0, 256, (1, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(2)
+    )
+    with torch.inference_mode():
+        wanted = package.extract_features((picture.float() - 127) / 128).mean((2, 3))
+    # As above.
+    assert network(picture).pooled.numpy() == pytest.approx(wanted.numpy(), abs=5e-5)
+
+
 def test_logits_are_those_of_the_package(network, package, images):
     with torch.inference_mode():
         wanted = package((images[0].float() - 127) / 128)

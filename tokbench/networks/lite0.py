@@ -5,7 +5,8 @@ Its distances are named after it (`feat_lite0`, `fd_lite0`); they are neither LP
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any
 
 from tokbench.errors import SetupError
 from tokbench.networks.base import Evaluator, Features, Network
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     import torch
     from torch import Tensor, nn
+
+    from tokbench.networks.convolution import Activation
 
 WEIGHTS = WeightFile(
     name="lite0",
@@ -46,7 +49,6 @@ class Lite0:
     """
 
     def __init__(self, weights: Path, device: torch.device) -> None:
-        import torch
         from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped, unused-ignore]
 
         # Without a fixed image size its padding follows the image, so that no border is lost at odd sizes.
@@ -58,13 +60,9 @@ class Lite0:
                 f"weights {weights} are not those of EfficientNet-Lite0", hint="remove --weights lite0=PATH"
             ) from error
         model.eval().requires_grad_(False)
-        self._stem = _fold(model._conv_stem, model._bn0)
-        self._blocks: list[nn.Module] = list(model._blocks)
-        for block in self._blocks:
-            _fold_block(block)
-        self._head = _fold(model._conv_head, model._bn1)
-        for part in (self._stem, *self._blocks, self._head):
-            part.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._stem = _Same(model._conv_stem, model._bn0, device)
+        self._blocks = [_Block(block, device) for block in model._blocks]
+        self._head = _Same(model._conv_head, model._bn1, device)
         self._classifier: nn.Module = model._fc.to(device)
 
     def __call__(self, images: Tensor) -> Features:
@@ -86,34 +84,70 @@ class Lite0:
             size = [side if side >= _SMALLEST else _UPSAMPLED for side in (height, width)]
             x = functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
         x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
-        x = functional.relu6(self._stem(x))
+        x = self._stem(x)
         maps = []
         for index, block in enumerate(self._blocks):
             x = block(x)
             if index in STAGE_ENDS:
-                maps.append(unit_channels(x) * len(STAGE_ENDS) ** -0.5)
-        pooled = functional.relu6(self._head(x)).mean((2, 3))
+                maps.append(unit_channels(x).mul_(len(STAGE_ENDS) ** -0.5))
+        pooled = self._head(x).mean((2, 3))
         return Features(pooled=pooled, maps=tuple(maps), logits=self._classifier(pooled))
 
 
-def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Return the convolution with the fixed batch normalisation that follows multiplied into its weights."""
-    from torch.nn.utils import fusion
+class _Same:
+    """A convolution padded as TensorFlow's "same", its normalisation multiplied in, and an activation after it.
 
-    return fusion.fuse_conv_bn_eval(convolution, norm)
+    At stride 2 the padding depends on the image: an even side has one zero more at its end than at its start. Instead
+    of copying the map into a larger one, the kernel gets a leading row or column of zeros and equal padding at both
+    ends, which lays the same products over the same places. There is a kernel for each parity of the sides.
+    """
+
+    def __init__(
+        self, layer: nn.Conv2d, norm: nn.BatchNorm2d, device: torch.device, activation: Activation = "relu6"
+    ) -> None:
+        from torch.nn import functional
+        from torch.nn.utils import fusion
+
+        from tokbench.networks.convolution import Convolution
+
+        folded = fusion.fuse_conv_bn_eval(layer, norm)
+        kernel, self._stride = layer.kernel_size[0], layer.stride[0]
+        self._by_parity: dict[tuple[int, int], Convolution] = {}
+        for parity in itertools.product(range(self._stride), repeat=2):
+            zeros = [kernel - self._stride + odd for odd in parity]
+            rows, columns = (total % 2 for total in zeros)
+            self._by_parity[parity] = Convolution(
+                functional.pad(folded.weight, (columns, 0, rows, 0)),
+                folded.bias,
+                stride=layer.stride,
+                padding=tuple(-(-total // 2) for total in zeros),
+                groups=layer.groups,
+                activation=activation,
+            ).to(device)
+
+    def __call__(self, x: Tensor, added: Tensor | None = None) -> Tensor:
+        height, width = x.shape[-2:]
+        return self._by_parity[height % self._stride, width % self._stride](x, added)
 
 
-def _fold_block(block: nn.Module) -> None:
-    from torch import nn
+class _Block:
+    """Expand, filter each channel by itself, project; the input is added where it has the shape of the result."""
 
-    for convolution, norm in (
-        ("_expand_conv", "_bn0"),
-        ("_depthwise_conv", "_bn1"),
-        ("_project_conv", "_bn2"),
-    ):
-        if hasattr(block, convolution):
-            setattr(block, convolution, _fold(getattr(block, convolution), getattr(block, norm)))
-            setattr(block, norm, nn.Identity())
+    def __init__(self, block: nn.Module, device: torch.device) -> None:
+        layers: Any = block
+        expanding = (
+            [_Same(layers._expand_conv, layers._bn0, device)] if hasattr(block, "_expand_conv") else []
+        )
+        self._steps = [*expanding, _Same(layers._depthwise_conv, layers._bn1, device)]
+        self._project = _Same(layers._project_conv, layers._bn2, device, "none")
+        about = layers._block_args
+        self._adds = about.id_skip and about.stride == 1 and about.input_filters == about.output_filters
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = x
+        for step in self._steps:
+            y = step(y)
+        return self._project(y, x if self._adds else None)
 
 
 def _load(weights: Mapping[str, Path], device: torch.device) -> Network:
