@@ -186,7 +186,8 @@ def discover() -> Catalog:
 
     ``TOKBENCH_PLUGINS`` limits third-party plugins to a comma-separated list of distributions; empty means none.
     """
-    tokenizers = _unique([*_shipped_tokenizers(), *_installed_tokenizers()])
+    points = _points()
+    tokenizers = _unique([*_shipped_tokenizers(), *_installed_tokenizers(points["tokenizers"])])
     cards = [
         Entry[object](path.stem, f"datasets/{path.name}", card=path)
         for path in sorted(shipped("datasets").glob("*.toml"))
@@ -195,7 +196,7 @@ def discover() -> Catalog:
     for entry in cards:
         found["image_sets"][entry.name] = entry
     for group in GROUPS[1:]:
-        for point in _points(group):
+        for point in points[group]:
             found[group].setdefault(point.name, Entry(point.name, _dist(point), point=point))
     return Catalog(
         tokenizers,
@@ -211,13 +212,18 @@ def _find(kind: str, name: str, known: Mapping[str, T]) -> T:
     return known[name]
 
 
-def _points(group: str) -> list[EntryPoint]:
+def _points() -> dict[str, list[EntryPoint]]:
+    """Return the entry points of each group, by distribution and name."""
     allowed = os.environ.get("TOKBENCH_PLUGINS")
     names = None if allowed is None else {name.strip() for name in allowed.split(",")} | {"tokbench"}
-    points = entry_points(group=f"tokbench.{group}")
-    return sorted(
-        (p for p in points if names is None or _dist_name(p) in names), key=lambda p: (_dist_name(p), p.name)
-    )
+    every = entry_points()  # looks at all distributions, so once for all groups
+    return {
+        group: sorted(
+            (p for p in every.select(group=f"tokbench.{group}") if names is None or _dist_name(p) in names),
+            key=lambda p: (_dist_name(p), p.name),
+        )
+        for group in GROUPS
+    }
 
 
 def _dist_name(point: EntryPoint) -> str:
@@ -243,8 +249,8 @@ def _shipped_tokenizers() -> Iterator[TokenizerEntry]:
         yield from _entries(path, f"adapters/{path.name}", "", path.stem)
 
 
-def _installed_tokenizers() -> Iterator[TokenizerEntry]:
-    for point in _points("tokenizers"):
+def _installed_tokenizers(points: Iterable[EntryPoint]) -> Iterator[TokenizerEntry]:
+    for point in points:
         path = _module_file(point)
         if path is None:
             reason = f"module `{point.module}` is not among the files of {_dist_name(point)}"

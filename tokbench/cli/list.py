@@ -33,29 +33,24 @@ def list_(
 ) -> None:
     """List tokenizers, tasks, image sets, evaluators, protocols, and systems that nobody can run."""
     from tokbench.catalog import discover
-    from tokbench.cli.output import console, print_json, printable
+    from tokbench.cli.columns import print_columns
+    from tokbench.cli.output import print_json, print_line, printable
 
     catalog = discover()
     found = {each.value: _rows(each, catalog) for each in Kind if kind in {None, each}}
     if json_:
         print_json(found)
         return
-    from rich.markup import escape
-    from rich.table import Table
-
-    screen = console()
-    for name, rows in found.items():
-        table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        table.add_column("name", no_wrap=True)
-        if name == Kind.datasets:
-            table.add_column("images", no_wrap=True)
-        table.add_column("what")
-        table.add_column("from", style="dim")
+    for number, (name, rows) in enumerate(found.items()):
+        if number:
+            print_line()
+        places = ["images"] if name == Kind.datasets else []
+        lines = []
         for row in rows:
             what = f"broken: {row['broken']}" if row["broken"] else row["what"]
-            place = [_PLACE[row["here"]]] if name == Kind.datasets else []
-            table.add_row(*(escape(printable(text)) for text in (row["name"], *place, what, row["from"])))
-        screen.print(table)
+            place = [_PLACE[row["here"]]] if places else []
+            lines.append([printable(text) for text in (row["name"], *place, what, row["from"])])
+        print_columns(name, ["name", *places, "what", "from"], lines)
 
 
 def _rows(kind: Kind, catalog: Catalog) -> list[dict[str, Any]]:
