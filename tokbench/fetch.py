@@ -60,7 +60,7 @@ def check_pinned(files: Iterable[WeightFile], *, allow_unpinned: bool = False) -
     if loose and not allow_unpinned:
         raise SetupError(
             f"weights of {', '.join(loose)} are not pinned: no hash says what should come",
-            hint="--allow-unpinned downloads them all the same and prints their SHA-256; nothing in them is executed",
+            hint="--allow-unpinned downloads them all the same and prints their SHA-256, for you to pin or compare",
         )
 
 
