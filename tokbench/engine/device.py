@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from tokbench.errors import SetupError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
 
 
 def resolve_device(name: str) -> torch.device:
@@ -30,3 +37,14 @@ def full_precision() -> None:
     """Let no float32 product on a GPU be rounded to TF32, as cuDNN does by default: features would be off by 1e-3."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def on_device(pixels: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Return images ``[n, h, w, 3]`` as uint8 ``[n, 3, h, w]`` on a device.
+
+    Bytes travel, not floats, and to a GPU from pinned memory, so that the copy runs beside what the GPU is busy with.
+    """
+    images = torch.from_numpy(pixels)
+    if device.type == "cuda":
+        images = images.pin_memory()
+    return images.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous()

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from tokbench.engine.batch_size import BatchSize
-from tokbench.engine.device import full_precision, resolve_device
+from tokbench.engine.device import full_precision, on_device, resolve_device
 from tokbench.engine.feature_cache import FeatureCache, content, default_folder, identify
 from tokbench.engine.lanes import Lanes
 from tokbench.engine.measure import Group, Returned, Tools
@@ -221,7 +221,7 @@ class Loop:
         prepared = [original.prepared for original in batch if original.prepared is not None]
         items = [unit.part.plan.items[original.index] for original in batch]
         stacked = np.stack([each.reference for each in prepared])
-        images = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2).contiguous()
+        images = on_device(stacked, self._device)
         index = np.array([original.index for original in batch], dtype=np.int64)
         truth = [place_truth(item.truth, each) for item, each in zip(items, prepared, strict=True)]
         caches, contents = self._caches(unit.part, stacked)

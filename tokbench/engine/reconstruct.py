@@ -15,7 +15,9 @@ import torch
 
 from tokbench.bitstream import pack, unpack
 from tokbench.contract import check_codes, check_images, check_same_codes, check_same_images
-from tokbench.errors import AdapterError, ImageError, TokbenchError
+from tokbench.engine.device import on_device
+from tokbench.engine.guard import Guard
+from tokbench.errors import AdapterError, ImageError
 from tokbench.images.decode import decode
 from tokbench.images.preprocess import pad, restore
 from tokbench.images.rounding import to_uint8
@@ -116,6 +118,7 @@ class TokenizerReconstructor:
         self._device = device
         # Metrics ask for the codebook and for profiles from other threads; a tokenizer is never called by two.
         self._lock = RLock()
+        self._guard = Guard(tokenizer.spec.name)
         self._probed = False
         self._kept: dict[str, Any] = {}
         self._profiles: dict[tuple[int, ...], Profile] = {}
@@ -131,9 +134,7 @@ class TokenizerReconstructor:
             AdapterError: it takes one size only, and the protocol gives another.
         """
         canvases = np.stack([pad(original.canvas, self.spec.stride) for original in originals])
-        images = (
-            torch.from_numpy(canvases).to(self._device).permute(0, 3, 1, 2).float().div_(255).contiguous()
-        )
+        images = on_device(canvases, self._device).float().div_(255)
         self._check_size(images)
         if not self._probed:
             self._probe(images[:1], f"{seed}:probe")
@@ -243,17 +244,8 @@ class TokenizerReconstructor:
         return self._profiles[size]
 
     def _call(self, verb: str, function: Callable[[], T]) -> T:
-        try:
-            with self._lock, torch.inference_mode():
-                return function()
-        except (TokbenchError, torch.OutOfMemoryError):
-            raise  # the loop answers to a full device with fewer images
-        except Exception as error:
-            # Third-party code may raise anything; whatever it is, it is this tokenizer's failure.
-            raise AdapterError(
-                f"tokenizer `{self.spec.name}`: {verb}() raised {type(error).__name__}: {error}",
-                hint=f"`tokbench check {self.spec.name}` reproduces it with a traceback",
-            ) from error
+        with self._lock:
+            return self._guard.call(verb, function)
 
     def _now(self) -> float:
         if self._device.type == "cuda":
@@ -283,7 +275,7 @@ class FolderReconstructor:
                 failed[position] = error.message
         unknown = np.full(len(kept), np.nan)
         stacked = np.stack(pixels) if pixels else np.empty((0, *originals[0].reference.shape), np.uint8)
-        tensor = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2).contiguous()
+        tensor = on_device(stacked, self._device)
         yield CLEAN, Reconstruction(tensor, tuple(kept), failed, Codes(), Codes(), unknown, unknown, unknown)
 
     def codebook(self) -> None:
@@ -361,4 +353,4 @@ def _restored(output: Tensor, originals: Sequence[Prepared], device: torch.devic
         return output[:, :, :height, :width].contiguous()
     host = output.permute(0, 2, 3, 1).cpu().numpy()
     restored = np.stack([restore(image, original) for image, original in zip(host, originals, strict=True)])
-    return torch.from_numpy(restored).to(device).permute(0, 3, 1, 2).contiguous()
+    return on_device(restored, device)
