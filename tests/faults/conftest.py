@@ -77,6 +77,7 @@ class FakeRun:
     def open(self, store: Store) -> None:
         """As the engine opens a folder."""
         if store.create_json(MANIFEST, self.manifest):
+            store.sweep()
             return
         if (store.read_json(MANIFEST) or {})["key"] != self.manifest["key"]:
             raise IntegrityError("another run")

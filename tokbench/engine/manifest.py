@@ -67,6 +67,7 @@ def open_manifest(store: Store, run: Run) -> dict[str, Any]:
     if existing is None:
         manifest = make_manifest(run)
         if store.create_json(MANIFEST, manifest):
+            store.sweep()
             return manifest
         existing = store.read_json(MANIFEST) or {}  # another process was first
     if existing.get("key") != run.key:

@@ -110,6 +110,10 @@ class Store:
         """
         self._files.write(".writable", b"")
         self._files.remove(".writable")
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Delete what processes that are gone have left half written."""
         self._files.sweep()
 
     def done(self, job: str, key: str, shard: int) -> bool:
