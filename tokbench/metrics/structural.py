@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from tokbench.metrics.base import ImageMetric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     import numpy.typing as npt
     from torch import Tensor
 
     from tokbench.metrics.base import Batch
+
+    Floats = npt.NDArray[np.float64]
 
 _WINDOW = 11
 _SIGMA = 1.5
@@ -24,7 +24,7 @@ _C2 = (0.03 * 255) ** 2
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def ssim(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]:
+def ssim(original: Tensor, reconstruction: Tensor) -> Floats:
     """Return each image's structural similarity.
 
     Gaussian window 11×11, σ 1.5, data range 255, K1 0.01, K2 0.03, population covariance, mean over RGB and
@@ -38,10 +38,10 @@ def ssim(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]:
     Returns:
         float64 ``[n]``, at most 1; NaN when a side is below 11 pixels.
     """
-    return _each(original, reconstruction, _ssim_one, _WINDOW)
+    return _whole(original, reconstruction)[:, 0]
 
 
-def ms_ssim(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]:
+def ms_ssim(original: Tensor, reconstruction: Tensor) -> Floats:
     """Return each image's multi-scale structural similarity.
 
     Five scales with the weights of the paper, 2×2 average pooling between them, the window of `ssim`; a
@@ -55,67 +55,100 @@ def ms_ssim(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]
         float64 ``[n]`` in [0, 1]; NaN when a side is below 176 pixels, where the coarsest scale no longer
         holds one window. Fewer scales would be another metric.
     """
-    return _each(original, reconstruction, _ms_ssim_one, _WINDOW << (len(_SCALE_WEIGHTS) - 1))
+    return _multi_scale(original, reconstruction, _whole(original, reconstruction))
 
 
-def _each(
-    original: Tensor, reconstruction: Tensor, one: Callable[[Tensor, Tensor], Tensor], smallest: int
-) -> npt.NDArray[np.float64]:
+def _whole(original: Tensor, reconstruction: Tensor) -> Floats:
+    """Return the mean similarity and the mean contrast of each pair at full size, ``[n, 2]``; NaN when too small."""
     import numpy as np
     import torch
 
-    if min(original.shape[-2:]) < smallest:
-        return np.full(len(original), np.nan)
+    if min(original.shape[-2:]) < _WINDOW:
+        return np.full((len(original), 2), np.nan)
     # One image at a time: the planes of one stay in the processor's cache, and no image sees the others.
-    pairs = zip(original.to(torch.float64), reconstruction.to(torch.float64), strict=True)
-    result: npt.NDArray[np.float64] = torch.stack([one(x, y) for x, y in pairs]).cpu().numpy()
-    return result
+    pairs = zip(original, reconstruction, strict=True)
+    means: Floats = torch.stack([_means(torch.stack(pair).to(torch.float64)) for pair in pairs]).cpu().numpy()
+    return means
 
 
-def _ssim_one(x: Tensor, y: Tensor) -> Tensor:
-    luminance, contrast = _similarity(x, y)
-    return (luminance * contrast).mean()
-
-
-def _ms_ssim_one(x: Tensor, y: Tensor) -> Tensor:
-    from torch.nn import functional
-
-    result = x.new_ones(())
-    for scale, weight in enumerate(_SCALE_WEIGHTS):
-        luminance, contrast = _similarity(x, y)
-        last = scale == len(_SCALE_WEIGHTS) - 1
-        mean = (luminance * contrast).mean() if last else contrast.mean()
-        result = result * mean.clamp(min=0) ** weight
-        if not last:
-            x, y = functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2)
-    return result
-
-
-def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the luminance and the contrast-structure maps, each ``[3, h - 10, w - 10]``."""
+def _multi_scale(original: Tensor, reconstruction: Tensor, whole: Floats) -> Floats:
+    import numpy as np
     import torch
 
+    if min(original.shape[-2:]) < _WINDOW << (len(_SCALE_WEIGHTS) - 1):
+        return np.full(len(original), np.nan)
+    pairs = zip(original, reconstruction, strict=True)
+    smaller = (
+        torch.stack([_smaller_means(torch.stack(pair).to(torch.float64)) for pair in pairs]).cpu().numpy()
+    )
+    # Contrast of all scales but the last, which counts whole.
+    means = np.concatenate((whole[:, 1:], smaller[:, :-1, 1], smaller[:, -1:, 0]), axis=1)
+    result: Floats = (means.clip(0) ** _SCALE_WEIGHTS).prod(1)
+    return result
+
+
+def _smaller_means(pair: Tensor) -> Tensor:
+    """Return what `_means` gives at each scale below the first, ``[4, 2]``."""
+    import torch
+
+    means = []
+    for _ in _SCALE_WEIGHTS[1:]:
+        pair = _halved(pair)
+        means.append(_means(pair))
+    return torch.stack(means)
+
+
+def _halved(planes: Tensor) -> Tensor:
+    """Average 2×2 samples; an odd last row or column is left out. Of 8-bit levels the sums are exact."""
+    height, width = (side // 2 * 2 for side in planes.shape[-2:])
+    rows = planes[..., 0:height:2, :width] + planes[..., 1:height:2, :width]
+    return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
+
+
+def _means(pair: Tensor) -> Tensor:
+    """Return the mean over samples of luminance times contrast-structure, and of the latter alone, ``[2]``.
+
+    Args:
+        pair: float64 ``[2, 3, h, w]``, levels of two images.
+    """
+    import torch
+
+    x, y = pair
     # The two variances only occur as a sum, which saves one of five blurs.
-    mean_x, mean_y, squares, product = _blur(torch.stack((x, y, x * x + y * y, x * y)))
+    planes = pair.new_empty(4, *x.shape)
+    planes[:2] = pair
+    torch.mul(x, x, out=planes[2]).addcmul_(y, y)
+    torch.mul(x, y, out=planes[3])
+    mean_x, mean_y, squares, product = _blur(planes)
     means = mean_x * mean_y
-    mean_squares = mean_x.square() + mean_y.square()
-    luminance = (2 * means + _C1) / (mean_squares + _C1)
-    contrast = (2 * (product - means) + _C2) / (squares - mean_squares + _C2)
-    return luminance, contrast
+    mean_squares = mean_x.square().addcmul_(mean_y, mean_y)
+    contrast = product.sub_(means).mul_(2).add_(_C2).div_(squares.sub_(mean_squares).add_(_C2))
+    luminance = means.mul_(2).add_(_C1).div_(mean_squares.add_(_C1))
+    return torch.stack((luminance.mul_(contrast).mean(), contrast.mean()))
 
 
 def _blur(planes: Tensor) -> Tensor:
     """Blur the last two axes with the window, keeping only positions where it fits.
 
-    Shifted sums instead of a convolution: in float64 on one core they are an order of magnitude faster.
+    Shifted sums instead of a convolution: in float64 on one core they are an order of magnitude faster. A plane is one
+    line of samples, so that a step of its width goes down a row and every sum runs over unbroken memory.
     """
-    for axis in (-2, -1):
-        length = planes.shape[axis] - _WINDOW + 1
-        blurred = planes.narrow(axis, 0, length) * _kernel()[0]
-        for offset, weight in enumerate(_kernel()[1:], start=1):
-            blurred.add_(planes.narrow(axis, offset, length), alpha=weight)
-        planes = blurred
-    return planes
+    height, width = planes.shape[-2:]
+    blurred = _mixed(_mixed(planes.flatten(-2), width), 1)
+    return blurred.view(planes.shape)[..., : height - _WINDOW + 1, : width - _WINDOW + 1]
+
+
+def _mixed(lines: Tensor, step: int) -> Tensor:
+    """Weight each sample and the ten that follow at a step; where fewer follow, the result is undefined."""
+    import torch
+
+    length = lines.shape[-1] - (_WINDOW - 1) * step
+    result = torch.empty_like(lines)
+    mixed = result.narrow(-1, 0, length)
+    torch.mul(lines.narrow(-1, 0, length), _kernel()[0], out=mixed)
+    for offset, weight in enumerate(_kernel()[1:], start=1):
+        mixed.add_(lines.narrow(-1, offset * step, length), alpha=weight)
+    return result
 
 
 @functools.cache
@@ -125,12 +158,18 @@ def _kernel() -> tuple[float, ...]:
     return tuple(weight / sum(weights) for weight in weights)
 
 
-def _measure_ssim(batch: Batch) -> npt.NDArray[np.float64]:
-    return ssim(batch.original, batch.reconstruction)
+def _measure_ssim(batch: Batch) -> Floats:
+    return _shared(batch)[:, 0]
 
 
-def _measure_ms_ssim(batch: Batch) -> npt.NDArray[np.float64]:
-    return ms_ssim(batch.original, batch.reconstruction)
+def _measure_ms_ssim(batch: Batch) -> Floats:
+    return _multi_scale(batch.original, batch.reconstruction, _shared(batch))
+
+
+def _shared(batch: Batch) -> Floats:
+    """Blur each pair once for both metrics."""
+    means: Floats = batch.memo("structural", functools.partial(_whole, batch.original, batch.reconstruction))
+    return means
 
 
 SSIM = ImageMetric(
