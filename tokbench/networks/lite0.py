@@ -113,10 +113,10 @@ class _Same:
         folded = fusion.fuse_conv_bn_eval(layer, norm)
         kernel, self._stride = layer.kernel_size[0], layer.stride[0]
         self._by_parity: dict[tuple[int, int], Convolution] = {}
-        for parity in itertools.product(range(self._stride), repeat=2):
-            zeros = [kernel - self._stride + odd for odd in parity]
+        for odd_height, odd_width in itertools.product(range(self._stride), repeat=2):
+            zeros = [kernel - self._stride + odd for odd in (odd_height, odd_width)]
             rows, columns = (total % 2 for total in zeros)
-            self._by_parity[parity] = Convolution(
+            self._by_parity[odd_height, odd_width] = Convolution(
                 functional.pad(folded.weight, (columns, 0, rows, 0)),
                 folded.bias,
                 stride=layer.stride,
@@ -127,7 +127,8 @@ class _Same:
 
     def __call__(self, x: Tensor, added: Tensor | None = None) -> Tensor:
         height, width = x.shape[-2:]
-        return self._by_parity[height % self._stride, width % self._stride](x, added)
+        result: Tensor = self._by_parity[height % self._stride, width % self._stride](x, added)
+        return result
 
 
 class _Block:
