@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from tokbench import Results, evaluate
 from tokbench.engine import ray_launcher, ray_member
-from tokbench.errors import SetupError, UsageError, WorkerError
+from tokbench.errors import MissingPackageError, SetupError, UsageError, WorkerError
 
 ray = pytest.importorskip("ray")
 
@@ -106,6 +107,22 @@ def holding(mortal: Path) -> Iterator[Holding]:
     yield Holding(mortal)
     for name in ("hold", "kill", *(path.name for path in mortal.parent.glob("held-*"))):
         (mortal.parent / name).unlink(missing_ok=True)
+
+
+def test_a_head_node_that_does_not_answer(request_of: Request, tmp_path: Path, monkeypatch: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    with pytest.raises(SetupError, match=f"nobody listens at 127.0.0.1:{port}: Connection refused") as caught:
+        evaluate(**request_of, out=tmp_path / "o", launcher="ray")
+    assert "RAY_ADDRESS" in (caught.value.hint or "")
+
+
+def test_ray_is_not_installed(request_of: Request, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingPackageError, match="needs the package `ray`") as caught:
+        evaluate(**request_of, out=tmp_path / "o", launcher="ray")
+    assert caught.value.hint == "pip install 'tokbench[ray]'"
 
 
 def test_a_cluster_without_room(head: Any, request_of: Request, tmp_path: Path) -> None:

@@ -6,20 +6,18 @@ to other actors, and new ones are started while the cluster has room. The actors
 
 from __future__ import annotations
 
-import logging
-import signal
 import time
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
+from tokbench.engine.ray_connection import connected
 from tokbench.engine.ray_member import Order, make_order, make_shell
-from tokbench.errors import MissingPackageError, SetupError, TokbenchError, UsageError, WorkerError
+from tokbench.errors import SetupError, TokbenchError, UsageError, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tokbench.engine.run import Run
@@ -63,7 +61,7 @@ def run_units_on_ray(
         WorkerError: a unit ended one actor after another.
         TokbenchError: whatever else stopped the whole run.
     """
-    with _connected() as ray:
+    with connected() as ray:
         order = make_order(run, folder if isinstance(folder, str) else folder.resolve())
         return _Crew(ray, order, workers, on_images).work(list(units))
 
@@ -269,35 +267,3 @@ def _on(node: str, error: TokbenchError) -> TokbenchError:
     """Name the node in an error that came from there."""
     error.message = f"node {node}: {error.message}"
     return error
-
-
-@contextmanager
-def _connected() -> Iterator[Any]:
-    """Be a driver of a cluster while the block runs; one that the caller is connected to already is used as it is."""
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            "--launcher ray needs the package `ray`", hint="pip install 'tokbench[ray]'"
-        ) from error
-    if ray.is_initialized():
-        yield ray
-        return
-    in_main = current_thread() is main_thread()
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        # What actors print would land in the output of the run.
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SetupError(
-            f"the Ray cluster cannot be reached or started: {str(error).splitlines()[0]}",
-            hint="RAY_ADDRESS names the cluster to use; unset it to start one on this machine",
-        ) from error
-    try:
-        if in_main:
-            signal.signal(
-                signal.SIGTERM, before
-            )  # Ray puts its own in place; signals stay with whoever had them
-        yield ray
-    finally:
-        ray.shutdown()
