@@ -67,3 +67,35 @@ def test_a_fixed_subset_stands_for_very_many(monkeypatch):
     got = estimate(rows(x, y))
     assert got.value == pytest.approx(kernel_distance(x[sorted(chosen)], y[sorted(chosen)]), rel=1e-12)
     assert estimate(rows(x, y, 5)).value == pytest.approx(got.value, rel=1e-12)
+    assert len(kernel.subset(rows(x, y, 5)).index) == 12
+
+
+def test_products_are_computed_once_for_both_estimators_and_every_tokenizer(monkeypatch):
+    rows_seen = []
+
+    def counting(left, right):
+        rows_seen.append(len(left) * len(right))
+        return left @ right.T
+
+    monkeypatch.setattr(kernel, "_BLOCK", 8)
+    x = features(20, 8, seed=31)
+    y, z = degrade(x, 0.2), degrade(x, 0.4)
+    groups = np.arange(20) % 3
+    first = kernel.group_sums(x, y, groups, 3, counting)
+    # 8 + 8 + 4 rows: six of nine tiles of each symmetric matrix, all of the other.
+    half = 8 * 20 + 8 * 12 + 4 * 4
+    assert sum(rows_seen) == 2 * half + 400
+    assert np.array_equal(kernel.group_sums(x.copy(), y, groups, 3, counting), first)
+    assert sum(rows_seen) == 2 * half + 400
+    kernel.group_sums(x, z, groups, 3, counting)
+    assert sum(rows_seen) == 3 * half + 800
+    products = (x @ y.T).astype(float)
+    paired = np.trace(products)
+    assert first[2].sum() == pytest.approx(products.sum() - paired, rel=1e-5)  # rows are float32 here
+    assert first[3].sum() == pytest.approx(paired, rel=1e-5)
+    same = (x @ x.T).astype(float)
+    np.fill_diagonal(same, 0)
+    for one in range(3):
+        for other in range(3):
+            wanted = same[np.ix_(groups == one, groups == other)].sum()
+            assert first[0, one, other] == pytest.approx(wanted, rel=1e-5)

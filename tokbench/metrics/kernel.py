@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import partial
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from tokbench.metrics import jackknife
 from tokbench.metrics.base import GROUPS, Estimate, SetMetric
 from tokbench.metrics.features import INCEPTION_ROWS, LITE0_ROWS, FeatureRows
+from tokbench.metrics.remember import Memo, content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,18 +103,32 @@ def estimate_from(
 
 
 def subset(states: Sequence[FeatureRows]) -> FeatureRows:
-    """Return all rows, or the `LARGEST` whose plan position has the smallest SHA-256."""
+    """Return all rows, or the `LARGEST` whose plan position has the smallest SHA-256; each state is read once."""
     import numpy as np
 
-    positions = np.concatenate([state.index for state in states]) if len(states) else np.zeros(0, np.int64)
-    if len(positions) <= LARGEST:
-        return sum(states, FeatureRows.empty())
-    chosen = np.array(sorted(positions.tolist(), key=_hash)[:LARGEST])
-    rows = FeatureRows.empty()
+    parts: list[FeatureRows] = []
+    marks: dict[int, bytes] = {}
     for state in states:
-        keep = np.isin(state.index, chosen)
-        rows += FeatureRows(state.index[keep], state.reference[keep], state.reconstruction[keep])
-    return rows
+        parts.append(state)
+        marks |= {position: _hash(position) for position in state.index.tolist()}
+        if len(marks) > LARGEST:
+            marks = dict(sorted(marks.items(), key=itemgetter(1))[:LARGEST])
+            chosen = np.array(list(marks))
+            parts = [_take(part, np.isin(part.index, chosen)) for part in parts]
+    parts = [part for part in parts if len(part.index)]
+    if not parts:
+        return FeatureRows.empty()
+    return FeatureRows.of(
+        np.concatenate([part.index for part in parts]),
+        np.concatenate([part.reference for part in parts]),
+        np.concatenate([part.reconstruction for part in parts]),
+    )
+
+
+def _take(rows: FeatureRows, keep: npt.NDArray[np.bool_]) -> FeatureRows:
+    if keep.all():
+        return rows
+    return FeatureRows(rows.index[keep], rows.reference[keep], rows.reconstruction[keep])
 
 
 def _hash(position: int) -> bytes:
@@ -126,7 +142,10 @@ def group_sums(
     count: int,
     kernel: Callable[[Matrix, Matrix], Matrix],
 ) -> Matrix:
-    """Add the kernel up over pairs of groups, a block of rows at a time.
+    """Add the kernel, which must be symmetric, up over pairs of groups.
+
+    Sums are remembered by the content of the rows: two estimators of one kernel ask for the same, and the originals
+    are the same for every tokenizer and view.
 
     Returns:
         ``[4, count, count]``: reference with reference and reconstruction with reconstruction, both without the
@@ -135,24 +154,59 @@ def group_sums(
     """
     import numpy as np
 
-    x, y = reference.astype(np.float64), reconstruction.astype(np.float64)
-    member = np.zeros((len(x), count))
-    member[np.arange(len(x)), groups] = 1
-    sums = np.zeros((4, count, count))
-    for start in range(0, len(x), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        own = np.arange(len(x[rows])), np.arange(start, start + len(x[rows]))
-        for kind, (left, right) in enumerate(((x, x), (y, y), (x, y))):
-            products = kernel(left[rows], right)
-            if kind == 2:
-                sums[3] += (member[rows].T * products[own]) @ member[rows]
-            products[own] = 0
-            sums[kind] += member[rows].T @ products @ member
+    x, y = content(reference, groups), content(reconstruction, groups)
+
+    def remembered(key: tuple[bytes, ...], left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Matrix:
+        return _SUMS((kernel, count, *key), lambda: _pair_sums(left, right, groups, count, kernel))
+
+    return np.concatenate(
+        [
+            remembered((x,), reference, reference)[:1],
+            remembered((y,), reconstruction, reconstruction)[:1],
+            remembered((x, y), reference, reconstruction),
+        ]
+    )
+
+
+def _pair_sums(
+    left: npt.NDArray[np.floating],
+    right: npt.NDArray[np.floating],
+    groups: npt.NDArray[np.int64],
+    count: int,
+    kernel: Callable[[Matrix, Matrix], Matrix],
+) -> Matrix:
+    """Add the kernel up over pairs of groups, a tile at a time.
+
+    Returns:
+        ``[2, count, count]``: without, and of, the products of a row with the one at its own place.
+    """
+    import numpy as np
+
+    symmetric = left is right
+    sums = np.zeros((2, count, count))
+    for first in range(0, len(left), _BLOCK):
+        down = slice(first, first + _BLOCK)
+        rows, of_rows = left[down].astype(np.float64), np.eye(count)[groups[down]]
+        for start in range(first if symmetric else 0, len(right), _BLOCK):
+            across = slice(start, start + _BLOCK)
+            products = kernel(rows, right[across].astype(np.float64))
+            if start == first:
+                sums[1] += (of_rows.T * products.diagonal()) @ of_rows
+                np.fill_diagonal(products, 0)
+            part = of_rows.T @ products @ np.eye(count)[groups[across]]
+            sums[0] += part + part.T if symmetric and start != first else part
     return sums
 
 
+_SUMS: Memo[Matrix] = Memo(64)
+
+
 def _cubic(x: Matrix, y: Matrix) -> Matrix:
-    result: Matrix = (x @ y.T / x.shape[1] + 1) ** 3
+    products: Matrix = x @ y.T
+    products /= x.shape[1]
+    products += 1
+    result = products * products
+    result *= products
     return result
 
 
