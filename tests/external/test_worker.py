@@ -230,7 +230,18 @@ def test_build_gets_spec_weights_and_checkout_and_a_fixed_seed(theirs: Any, tmp_
 
 
 def test_a_build_that_dies_is_a_failure_for_good(theirs: Any) -> None:
-    theirs.tell("def build(spec, source, weights): raise SystemExit(9)")
+    theirs.tell("import os\ndef build(spec, source, weights): os._exit(9)")
     with pytest.raises(AdapterError, match=r"ended with exit status 9 during build\(\)") as caught:
         theirs.build()
     assert not isinstance(caught.value, WorkerError)
+
+
+def test_leaving_in_the_middle_of_a_call_is_what_it_raised(
+    running: Any, tell: Tell, pictures: Tensor
+) -> None:
+    tell("def encode(self, images): raise SystemExit('usage: train.py')")
+    with pytest.raises(AdapterError, match=r"encode\(\) raised SystemExit: usage: train.py") as caught:
+        running.encode(pictures)
+    assert not isinstance(caught.value, WorkerError)
+    tell("")
+    assert running.encode(pictures).ids is not None

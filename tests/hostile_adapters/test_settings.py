@@ -335,3 +335,28 @@ def test_reseeding_everything_changes_no_other_tokenizers_numbers(
     for name in ("plain", "noisy"):
         rows = [[row for row in each.rows if row.tokenizer == name] for each in (alone, beside)]
         assert rows[0] == rows[1] != []
+
+
+def _leave(self: Any, images: torch.Tensor) -> None:
+    raise SystemExit(0)
+
+
+def _meddle(self: Any, images: torch.Tensor) -> Codes:
+    torch.set_default_dtype(torch.float64)
+    os.chdir("/")
+    return Codes(latents=images)
+
+
+def test_a_run_goes_on_without_those_that_meddle_or_leave(run: Any, told: Any, tmp_path: Path) -> None:
+    before = _state()
+    alone = run(told("plain"), out=tmp_path / "alone")
+    beside = run(told("meddler", _meddle), told("leaver", _leave), told("plain"), out=tmp_path / "beside")
+    assert _state() == before
+    assert {name: reason.split(":")[0] for name, reason in beside.failures.items()} == {
+        "meddler": "ContractError",
+        "leaver": "AdapterError",
+    }
+    assert "default dtype: torch.float32 → torch.float64" in beside.failures["meddler"]
+    assert "current folder: " in beside.failures["meddler"]
+    assert "encode() raised SystemExit: 0" in beside.failures["leaver"]
+    assert [row for row in beside.rows if row.tokenizer == "plain"] == list(alone.rows)

@@ -44,8 +44,8 @@ class Server:
             torch.set_num_threads(asked.head["threads"])
             with torch.no_grad():
                 return Frame(self._build(asked.head)) if asked.head["call"] == "build" else self._call(asked)
-        except Exception as error:
-            # Third-party code may raise anything; tokbench decides what it means for the run.
+        except (Exception, SystemExit) as error:
+            # Third-party code may raise anything, or leave; tokbench decides what it means for the run.
             ours = error if isinstance(error, TokbenchError) else None
             failure = {
                 "type": type(error).__name__,
