@@ -197,6 +197,11 @@ def fake_run() -> type[FakeRun]:
 
 
 @pytest.fixture
+def fake_task() -> Task:
+    return FAKE
+
+
+@pytest.fixture
 def faulty_disk() -> type[FaultyDisk]:
     return FaultyDisk
 
