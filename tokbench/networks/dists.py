@@ -37,6 +37,7 @@ _CHANNELS = (3, 64, 128, 256, 512, 512)
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 _SMALL = 1e-6
+_ROWS = 16
 
 
 class Dists:
@@ -79,8 +80,18 @@ class Dists:
         self._means, self._structures = (
             torch.split((part / total).to(device), list(_CHANNELS)) for part in parts
         )
-        row = torch.tensor([0.25, 0.5, 0.25], device=device)
-        self._blur = torch.outer(row, row)[None, None]
+        row = torch.tensor([0.25, 0.5, 0.25])
+        blur = torch.outer(row, row)
+        self._pools = [
+            Convolution(
+                blur.expand(channels, 1, 3, 3),
+                torch.full((channels,), 1e-12),
+                stride=(2, 2),
+                padding=(1, 1),
+                groups=channels,
+            ).to(device)
+            for channels in _CHANNELS[1:-1]
+        ]
         self._mean = torch.tensor(_MEAN, device=device)[:, None, None]
         self._deviation = torch.tensor(_DEVIATION, device=device)[:, None, None]
 
@@ -99,31 +110,49 @@ class Dists:
 
         similarity = torch.zeros(len(a.maps[0]), dtype=torch.float64, device=a.maps[0].device)
         for left, right, mean, structure in zip(a.maps, b.maps, self._means, self._structures, strict=True):
-            x, y = left.double().flatten(2), right.double().flatten(2)
-            mean_x, mean_y = x.mean(2), y.mean(2)
-            covariance = ((x - mean_x[..., None]) * (y - mean_y[..., None])).mean(2)
-            variances = x.var(2, correction=0) + y.var(2, correction=0)
+            mean_x, mean_y, covariance, variances = _moments(left, right)
             texture = (2 * mean_x * mean_y + _SMALL) / (mean_x.square() + mean_y.square() + _SMALL)
             similarity += (texture * mean).sum(1)
             similarity += ((2 * covariance + _SMALL) / (variances + _SMALL) * structure).sum(1)
         return 1 - similarity
 
     def _look(self, images: Tensor) -> Features:
-        from torch.nn import functional
+        import torch
 
-        pixels = images.float() / 255
+        pixels = (images.float() / 255).contiguous(memory_format=torch.channels_last)
         x = (pixels - self._mean) / self._deviation
         maps = [pixels]
         for number, stage in enumerate(self._stages):
             if number:
-                blur = self._blur.expand(x.shape[1], 1, 3, 3)
-                x = (
-                    functional.conv2d(x.square(), blur, stride=2, padding=1, groups=x.shape[1]) + 1e-12
-                ).sqrt()
+                x = self._pools[number - 1](x.square()).sqrt_()
             for convolution in stage:
                 x = convolution(x)
             maps.append(x)
         return Features(maps=tuple(maps))
+
+
+def _moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the means, the covariance and the sum of the variances of each channel of two maps, float64 ``[n, c]``.
+
+    Deviations from the mean are taken and multiplied in float32 and added along rows, rows in float64.
+    """
+    import torch
+
+    x, y = x.movedim(1, -1), y.movedim(1, -1)
+    height, width = x.shape[1:3]
+    mean_x, mean_y = (each.sum(2).sum(1, dtype=torch.float64) / (height * width) for each in (x, y))
+    covariance, variances = torch.zeros_like(mean_x), torch.zeros_like(mean_x)
+    centre_x, centre_y = (mean[:, None, None].to(x.dtype) for mean in (mean_x, mean_y))
+    # A processor takes a few rows of an image at a time, which stay in its cache.
+    images, rows = (1, _ROWS) if x.device.type == "cpu" else (len(x), height)
+    for first in range(0, len(x), images):
+        here = slice(first, first + images)
+        for top in range(0, height, rows):
+            p = x[here, top : top + rows] - centre_x[here]
+            q = y[here, top : top + rows] - centre_y[here]
+            covariance[here] += (p * q).sum(2).sum(1, dtype=torch.float64)
+            variances[here] += p.square_().add_(q.square_()).sum(2).sum(1, dtype=torch.float64)
+    return mean_x, mean_y, covariance / (height * width), variances / (height * width)
 
 
 def _load(weights: Mapping[str, Path], device: torch.device) -> Dists:
