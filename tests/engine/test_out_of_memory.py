@@ -1,4 +1,4 @@
-"""A device that is full: fewer images at a time, the same numbers, and an error that says what to do at one image."""
+"""A device that is full: fewer images at a time, and the same numbers; with a single image, an error that names it."""
 
 from __future__ import annotations
 
@@ -7,75 +7,90 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from tokbench import evaluate
-from tokbench.engine.batch_size import AUTO, BatchSize
-from tokbench.tokenizer import Codes, TokenSpec
+from tokbench import Codes, TokenSpec, evaluate
+from tokbench.errors import AdapterError
+from tokbench.external.frames import Frame
+from tokbench.external.proxy import _raise_failure
+from tokbench.metrics.pixel import L1, PSNR
+from tokbench.protocol import get_protocol
+from tokbench.tasks.base import Task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor
+    from tokbench import Results
+
+TASK = Task("small", 1, "two pixel metrics", get_protocol("adm-64"), (PSNR, L1), ("psnr",), "psnr")
 
 
 class Hungry:
-    """Keeps pixels as codes, and refuses more images at a time than it is told."""
+    """A tokenizer for which the device holds so many images and no more."""
 
-    def __init__(self, most: int) -> None:
-        self.spec = TokenSpec("hungry", "discrete", vocab=256, stride=8)
-        self.most = most
-        self.seen: list[int] = []
+    def __init__(self, room: int, verb: str = "encode", name: str = "hungry") -> None:
+        self.spec = TokenSpec(name, "continuous", stride=8)
+        self.batches: list[int] = []
+        self._room = room
+        self._verb = verb
 
-    def encode(self, images: Tensor) -> Codes:
-        if len(images) > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        self.seen.append(len(images))
-        return Codes(ids=(images[:, 0, ::8, ::8] * 255).round().long())
+    def _need(self, verb: str, count: int) -> None:
+        if verb == self._verb and count > self._room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore words")
 
-    def decode(self, codes: Codes) -> Tensor:
-        assert codes.ids is not None
-        grey = (codes.ids.float() / 255)[:, None].expand(-1, 3, -1, -1)
-        return torch.nn.functional.interpolate(grey, scale_factor=8)
+    def encode(self, images: torch.Tensor) -> Codes:
+        self.batches.append(len(images))
+        self._need("encode", len(images))
+        return Codes(latents=torch.nn.functional.avg_pool2d(images, 8))
+
+    def decode(self, codes: Codes) -> torch.Tensor:
+        assert codes.latents is not None
+        self._need("decode", len(codes.latents))
+        return torch.nn.functional.interpolate(codes.latents, scale_factor=8.0)
 
 
-def run(most: int, images: Path, out: Path, batch_size: Any = 16) -> tuple[Hungry, dict[str, float]]:
-    tokenizer = Hungry(most)
-    results = evaluate(
-        tokenizer, images, "reconstruction", out=out, protocol="adm-64", batch_size=batch_size, device="cpu"
+def run(images: Path, out: Path, *tokenizers: Any) -> Results:
+    return evaluate(list(tokenizers), images, TASK, limit=20, batch_size=8, out=out)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return run(images, tmp_path_factory.mktemp("memory") / "run", Hungry(1000))
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode"])
+@pytest.mark.parametrize("room", [5, 3, 1])
+def test_a_batch_that_does_not_fit_is_halved_and_numbers_stay(
+    undisturbed: Results, images: Path, tmp_path: Path, verb: str, room: int
+) -> None:
+    tokenizer = Hungry(room, verb)
+    results = run(images, tmp_path / "run", tokenizer)
+    assert results.failures == {}
+    assert results.rows == undisturbed.rows
+    fitting = [size for size in tokenizer.batches if size > room]
+    assert fitting == [8, 4, 2][: len(fitting)]  # each size is tried once and never again
+    assert fitting
+
+
+def test_a_single_image_that_does_not_fit_ends_that_tokenizer_alone(images: Path, tmp_path: Path) -> None:
+    results = run(images, tmp_path / "run", Hungry(0), Hungry(1000, name="modest"))
+    reason = results.failures["hungry"]
+    assert reason.startswith(
+        "AdapterError: tokenizer `hungry`: out of memory with a single image: CUDA out of"
     )
-    return tokenizer, {row.metric: row.value for row in results.rows if not row.metric.endswith("_ips")} | {
-        f"failed {name}": 0.0 for name in results.failures
+    assert "more words" not in reason
+    assert "modest" not in results.failures
+    assert results.value("modest", "psnr") > 10
+
+
+def test_memory_that_runs_out_in_a_worker_is_answered_the_same_way() -> None:
+    failure = {
+        "type": "OutOfMemoryError",
+        "message": "CUDA out of memory",
+        "hint": None,
+        "module": None,
+        "trace": "",
     }
-
-
-def test_a_batch_that_does_not_fit_is_halved_and_no_number_moves(images: Path, tmp_path: Path) -> None:
-    roomy, wanted = run(16, images, tmp_path / "roomy")
-    tight, found = run(5, images, tmp_path / "tight")
-    assert max(roomy.seen) == 16
-    assert max(tight.seen) == 4
-    assert found == pytest.approx(wanted, abs=1e-12, nan_ok=True)
-
-
-def test_a_single_image_too_many_is_the_tokenizers_failure(images: Path, tmp_path: Path) -> None:
-    tokenizer = Hungry(0)
-    results = evaluate(tokenizer, images, "reconstruction", out=tmp_path, protocol="adm-64", device="cpu")
-    assert "out of memory with a single image" in str(results.failures["hungry"])
-
-
-def test_auto_grows_on_an_accelerator_until_memory_ends() -> None:
-    size = BatchSize(AUTO, torch.device("cuda"))
-    grown = []
-    for _ in range(7):
-        grown.append(size.current)
-        size.fitted(size.current)
-    assert grown == [16, 32, 64, 128, 256, 512, 512]
-    assert size.smaller(512, "a", torch.OutOfMemoryError("full")) == 256
-    size.fitted(256)
-    assert size.current == 256
-
-
-def test_a_given_size_stays(images: Path, tmp_path: Path) -> None:
-    size = BatchSize(24, torch.device("cuda"))
-    size.fitted(24)
-    assert size.current == 24
-    tokenizer, _ = run(64, images, tmp_path, batch_size="auto")
-    assert max(tokenizer.seen) == 16  # a CPU gains nothing from more
+    spec = TokenSpec("theirs", "continuous")
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
+        _raise_failure(Frame({"error": failure}), "encode", spec, None)
+    with pytest.raises(AdapterError, match=r"`theirs`: build\(\) raised OutOfMemoryError"):
+        _raise_failure(Frame({"error": failure}), "build", spec, None)

@@ -178,10 +178,12 @@ def _open(spec: TokenSpec, place: Place) -> tuple[Worker, dict[str, Any]]:
 
 
 def _raise_failure(answer: Frame, call: str, spec: TokenSpec, place: Place) -> None:
-    """Raise here what was raised over there; its traceback comes along as a note."""
+    """Raise here what was raised over there; its traceback comes along as a note, but for a full device."""
     failure = answer.head.get("error")
     if failure is None:
         return
+    if failure["type"] == "OutOfMemoryError" and call != "build":
+        raise torch.OutOfMemoryError(failure["message"])  # the loop answers to it with fewer images
     error: TokbenchError
     kind = getattr(errors, failure["type"], None)
     if isinstance(kind, type) and issubclass(kind, TokbenchError):
