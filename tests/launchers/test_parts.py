@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokbench import Results, evaluate
+from tokbench import Results, TokenSpec, evaluate
 from tokbench.catalog import discover
 from tokbench.cli.parts import device_of, parse_shard
 from tokbench.errors import UsageError
-from tokbench.results.finish import UnfinishedError
+from tokbench.results.finish import UnfinishedError, ranges
 from tokbench.results.merge import merge_folders
 
 if TYPE_CHECKING:
@@ -117,13 +117,49 @@ def test_torchrun_and_a_shared_folder_give_the_numbers_of_one_process(
 
 
 def test_a_slurm_array_merged_gives_the_numbers_of_one_process(
-    request_of: dict[str, Any], same: Callable[[Results], None], tmp_path: Path
+    request_of: dict[str, Any], same: Callable[[Results], None], alone: Results, tmp_path: Path
 ) -> None:
     folders = [tmp_path / f"part{task}" for task in (1, 2)]
     for task, folder in enumerate(folders, 1):
         with pytest.raises(UnfinishedError):
             evaluate(**request_of, out=folder, shard=parse_shard("auto", array(task, 2, first=1)))
+    # Part 1 has shard 2, part 2 has shards 1 and 3.
+    with pytest.raises(UnfinishedError) as caught:
+        merge_folders(folders[:1], tmp_path / "half", discover())
+    assert caught.value.message.endswith(
+        ": 6 shards have yet to be computed: 1, 3 of 3 of `jpeg-q50` and 2 other tokenizers on images:small"
+    )
     same(merge_folders(folders, tmp_path / "whole", discover()))
+    # Of one tokenizer a shard is lost: the others are summarised all the same, when that is asked for.
+    (lost,) = (tmp_path / "whole").glob("shards/mortal.*/00001.parquet")
+    lost.unlink()
+    partial = merge_folders([tmp_path / "whole"], tmp_path / "whole", discover(), partial=True)
+    assert partial.failures == {"mortal": "UnfinishedError: shards 2 of 3 are missing"}
+    assert not partial.complete
+    assert partial.value("jpeg-q50", "psnr") == alone.value("jpeg-q50", "psnr")
+
+
+def test_a_part_says_which_tokenizer_broke(images: Path, tmp_path: Path) -> None:
+    class Broken:
+        spec = TokenSpec("broken", "codec")
+
+        def encode(self, images: Any) -> Any:
+            raise RuntimeError("no")
+
+        def decode(self, codes: Any) -> Any:
+            raise RuntimeError("no")
+
+    with pytest.raises(UnfinishedError) as caught:
+        evaluate(["identity", Broken()], images, protocol="adm-64", out=tmp_path / "o", shard=(2, 3))
+    assert list(caught.value.failures) == ["broken"]
+    assert "RuntimeError: no" in caught.value.failures["broken"]
+    assert "1–2 of 3 of `identity` on images:small" in caught.value.message
+
+
+def test_missing_shards_are_counted_as_people_count() -> None:
+    assert ranges([]) == ""
+    assert ranges([0, 2, 3, 4, 9]) == "1, 3–5, 10"
+    assert ranges(range(0, 40, 2)) == "1, 3, 5, 7, 9, 11, 13, 15, …"
 
 
 def test_the_command_line_asks_the_environment(images: Path, tmp_path: Path) -> None:

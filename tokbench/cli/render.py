@@ -99,12 +99,17 @@ def _blanks(rows: Sequence[Row]) -> None:
         print_note(printable(f"not measured: {', '.join(metrics)}: {reason}"))
 
 
+def show_broken(failures: Mapping[str, str]) -> None:
+    """Name every tokenizer that broke, on stderr."""
+    for tokenizer, reason in failures.items():
+        print_note(f"error: {printable(tokenizer)} has no results: {printable(reason)}")
+    if failures:
+        print_note("hint: mend it and run the same command again; what is finished is not repeated")
+
+
 def show_failures(results: Results) -> None:
     """Name every tokenizer that broke and every image that could not be used, on stderr."""
-    for tokenizer, reason in results.failures.items():
-        print_note(f"error: {printable(tokenizer)} has no results: {printable(reason)}")
-    if results.failures:
-        print_note("hint: mend it and run the same command again; what is finished is not repeated")
+    show_broken(results.failures)
     for dataset, images in results.unreadable.items():
         print_note(f"error: {len(images)} images of {printable(dataset)} failed and are counted in `failed`:")
         for name, reason in list(images.items())[:_SHOWN]:

@@ -105,7 +105,7 @@ def run(
     from tokbench.cli.parts import AUTO, own_device, parse_shard
     from tokbench.cli.profile import show_profile
     from tokbench.cli.progress import progress
-    from tokbench.cli.render import show_failures, show_results
+    from tokbench.cli.render import show_broken, show_failures, show_results
     from tokbench.engine.evaluate import evaluate
     from tokbench.results.finish import UnfinishedError
     from tokbench.suite import load_suite
@@ -156,7 +156,8 @@ def run(
             if part is None:
                 raise
             print_note(f"part {part[0]}/{part[1]} is done. {error.hint}")
-            return
+            show_broken(error.failures)
+            raise typer.Exit(BROKEN_TOKENIZER if error.failures else 0) from None
     if json_:
         print_json(results.summary())
     else:

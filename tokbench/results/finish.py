@@ -10,7 +10,7 @@ from tokbench.results.store import MANIFEST, PARTIAL, SUMMARY
 from tokbench.results.summary import read_table, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -18,9 +18,24 @@ if TYPE_CHECKING:
     from tokbench.results.store import Store
     from tokbench.tasks.base import Task
 
+_GROUPS, _RUNS = 3, 8
+"""How many of the tokenizers, and how many runs of shards, a message names."""
+
 
 class UnfinishedError(IntegrityError):
-    """A sharded run whose other parts are not here yet; what this process had to do is done."""
+    """A sharded run whose other parts are not here yet; what this process had to do is done.
+
+    Args:
+        message: which shards are missing.
+        hint: how to get them.
+        failures: ``{tokenizer: why it broke}`` in this process.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, failures: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.failures = dict(failures or {})
 
 
 def finish(
@@ -34,17 +49,35 @@ def finish(
         IntegrityError: a shard is damaged, or the folder holds another run by now.
         DigestError: all images of a set with a pinned digest were read, and they are others.
     """
-    missing = {
-        job["id"]: absent
-        for job in manifest["jobs"]
-        if job["id"] not in failed
-        and (absent := [n for n in range(job["shards"]) if not store.done(job["id"], job["key"], n)])
-    }
+    names = {job["id"]: job["tokenizer"] for job in manifest["jobs"]}
+    failures = {names[job]: f"{type(error).__name__}: {error.message}" for job, error in failed.items()}
+    missing = {job: absent for job, absent in missing_shards(store, manifest).items() if job not in failed}
     if missing:
         count = sum(len(absent) for absent in missing.values())
         raise UnfinishedError(
-            f"`{store.folder}`: {count} shards have yet to be computed",
+            f"`{store.folder}`: {count} shards have yet to be computed: {_shown(manifest, missing)}",
             hint="run the other --shard parts, then `tokbench merge` their folders (or any of them again, if shared)",
+            failures=failures,
+        )
+    unreadable: dict[str, dict[str, str]] = {}
+    for job in manifest["jobs"]:
+        if job["id"] not in failed:
+            table = read_table(store, job)
+            check_digest(job, table)
+            images = table.select(["image", "status", "reason"]).to_pylist()
+            lost = {row["image"]: row["reason"] for row in images if row["status"] == "failed"}
+            if lost:
+                unreadable.setdefault(job["dataset"], {}).update(lost)
+    rows = summarize(store, manifest, tasks, failed)
+    names = {job["id"]: job["tokenizer"] for job in manifest["jobs"]}
+    failures = {names[job]: f"{type(error).__name__}: {error.message}" for job, error in failed.items()}
+    missing = {job: absent for job, absent in missing_shards(store, manifest).items() if job not in failed}
+    if missing:
+        count = sum(len(absent) for absent in missing.values())
+        raise UnfinishedError(
+            f"`{store.folder}`: {count} shards have yet to be computed: {_shown(manifest, missing)}",
+            hint="run the other --shard parts, then `tokbench merge` their folders (or any of them again, if shared)",
+            failures=failures,
         )
     for job in manifest["jobs"]:
         if job["id"] not in failed:
@@ -57,8 +90,6 @@ def finish(
             lost = {row["image"]: row["reason"] for row in table if row["status"] == "failed"}
             if lost:
                 unreadable.setdefault(job["dataset"], {}).update(lost)
-    names = {job["id"]: job["tokenizer"] for job in manifest["jobs"]}
-    failures = {names[job]: f"{type(error).__name__}: {error.message}" for job, error in failed.items()}
     results = Results(store.folder, tuple(rows), manifest, not failed, failures, unreadable)
     there = store.read_json(MANIFEST) or {}
     if there.get("key") != manifest["key"]:
@@ -70,6 +101,43 @@ def finish(
     if not failed:
         store.remove(PARTIAL)
     return results
+
+
+def missing_shards(store: Store, manifest: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Return ``{job id: numbers of the shards that are not there}``, of jobs that miss any."""
+    found = {
+        job["id"]: [n for n in range(job["shards"]) if not store.done(job["id"], job["key"], n)]
+        for job in manifest["jobs"]
+    }
+    return {job: absent for job, absent in found.items() if absent}
+
+
+def _shown(manifest: Mapping[str, Any], missing: Mapping[str, list[int]]) -> str:
+    """Say which shards are missing: ``2, 5–7 of 196 of `a` on photos and 3 other tokenizers``."""
+    groups: dict[tuple[int, tuple[int, ...], str], list[str]] = {}
+    for job in manifest["jobs"]:
+        if job["id"] in missing:
+            key = job["shards"], tuple(missing[job["id"]]), job["dataset"]
+            groups.setdefault(key, []).append(job["tokenizer"])
+    texts = [
+        f"{ranges(absent)} of {shards} of `{names[0]}`"
+        + (f" and {len(names) - 1} other tokenizers" if len(names) > 1 else "")
+        + f" on {dataset}"
+        for (shards, absent, dataset), names in groups.items()
+    ]
+    return "; ".join(texts[:_GROUPS]) + (f"; and {len(texts) - _GROUPS} more" if len(texts) > _GROUPS else "")
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers from 0 as people count, from 1: ``1, 3–5``; long lists are cut."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number:
+            runs[-1][1] = number + 1
+        else:
+            runs.append([number + 1, number + 1])
+    texts = [str(first) if first == last else f"{first}–{last}" for first, last in runs]
+    return ", ".join(texts[:_RUNS]) + (", …" if len(texts) > _RUNS else "")
 
 
 def check_digest(job: Mapping[str, Any], table: pa.Table) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokbench.errors import IntegrityError, UsageError
-from tokbench.results.finish import finish
+from tokbench.results.finish import UnfinishedError, finish, missing_shards, ranges
 from tokbench.results.sound import check_manifest
 from tokbench.results.store import MANIFEST, Store, differing
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokbench.catalog import Catalog
+    from tokbench.errors import TokbenchError
     from tokbench.results.results import Results
 
 
-def merge_folders(folders: Sequence[Path | str], out: Path | str, catalog: Catalog) -> Results:
+def merge_folders(
+    folders: Sequence[Path | str], out: Path | str, catalog: Catalog, *, partial: bool = False
+) -> Results:
     """Copy every shard that is in one of the folders into `out` and summarise.
 
     The sources are only read. What is damaged in one of them is taken from another one, or is missing.
@@ -26,10 +29,12 @@ def merge_folders(folders: Sequence[Path | str], out: Path | str, catalog: Catal
         folders: results folders of one run, paths or fsspec URLs.
         out: results folder of the whole; new, or of the same run.
         catalog: where the tasks of the run are looked up.
+        partial: summarise the tokenizers that are complete; the others are in `Results.failures`.
 
     Raises:
         UsageError: no folder was given.
-        IntegrityError: a folder is of another run or holds none, or shards are still missing.
+        IntegrityError: a folder is of another run or holds none.
+        UnfinishedError: shards are missing, and `partial` is not wanted.
     """
     if not folders:
         raise UsageError("nothing to merge", hint="name the results folders of the --shard parts")
@@ -60,4 +65,11 @@ def merge_folders(folders: Sequence[Path | str], out: Path | str, catalog: Catal
                 if not store.done(job["id"], job["key"], shard) and source.done(job["id"], job["key"], shard):
                     store.copy_shard(source, job["id"], job["key"], shard)
     tasks = {name: catalog.task(name) for job in first["jobs"] for name in job["tasks"]}
-    return finish(store, first, tasks, {})
+    failed: dict[str, TokbenchError] = {}
+    if partial:
+        shards = {job["id"]: job["shards"] for job in first["jobs"]}
+        failed = {
+            job: UnfinishedError(f"shards {ranges(absent)} of {shards[job]} are missing")
+            for job, absent in missing_shards(store, first).items()
+        }
+    return finish(store, first, tasks, failed)
