@@ -7,6 +7,7 @@
     python benchmarks/_chain.py lpips_vgg ORIGINALS RECONSTRUCTIONS RESULT.json
     python benchmarks/_chain.py pixels ORIGINALS RECONSTRUCTIONS RESULT.json
     python benchmarks/_chain.py ms_ssim ORIGINALS RECONSTRUCTIONS RESULT.json
+    python benchmarks/_chain.py words ORIGINALS RECONSTRUCTIONS RESULT.json     # with ORIGINALS.json: boxes and texts
 
 Nothing here is tuned, up or down: each step calls its package the way the package's own documentation or script does.
 """
@@ -131,6 +132,27 @@ def ms_ssim(x: Path, y: Path, device: str = "cpu") -> dict[str, Any]:
     return {"ms_ssim": _each(x, y, one)}
 
 
+def words_read(x: Path, y: Path) -> dict[str, Any]:
+    """Read the annotated words of originals and reconstructions one by one by RapidOCR; 1 where a word is right."""
+    from rapidocr import RapidOCR
+
+    engine = RapidOCR(params={"Global.log_level": "critical"})
+
+    def right(pixels: npt.NDArray[np.uint8], word: dict[str, Any]) -> int:
+        x0, y0, x1, y1 = word["box"]
+        crop = np.ascontiguousarray(pixels[y0:y1, x0:x1, ::-1])
+        found = engine(crop, use_det=False, use_cls=False, use_rec=True)
+        return int(bool(found.txts) and found.txts[0] == word["text"])
+
+    annotated = json.loads(x.with_suffix(".json").read_text())
+    return {
+        title: [
+            right(_read(side / f"{name}.png"), word) for name, words in annotated.items() for word in words
+        ]
+        for title, side in (("original", x), ("reconstruction", y))
+    }
+
+
 def _each(x: Path, y: Path, one: Callable[..., Any]) -> list[Any]:
     return [one(first, second) for first, second in _pairs(x, y)]
 
@@ -178,6 +200,8 @@ def measure_step(step: str, x: Path, y: Path, inception: Path, device: str = "cp
         return pixels(x, y)
     if step == "ms_ssim":
         return ms_ssim(x, y, device)
+    if step == "words":
+        return words_read(x, y)
     raise ValueError(step)
 
 

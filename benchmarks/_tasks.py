@@ -1,11 +1,12 @@
 """What benchmarks compute, as tasks that ``tokbench run --task peers`` finds.
 
-`write_plugin` makes a folder that, on ``PYTHONPATH``, offers them as an installed distribution would.
+`environment` puts a folder on ``PYTHONPATH`` that offers them as an installed distribution would.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 from tokbench.metrics.frechet import RFID
 from tokbench.metrics.perceptual import LPIPS_ALEX, LPIPS_VGG
@@ -13,9 +14,6 @@ from tokbench.metrics.pixel import PSNR
 from tokbench.metrics.structural import MS_SSIM, SSIM
 from tokbench.protocol import get_protocol
 from tokbench.tasks.base import Task
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _WITHOUT_VGG = (RFID, LPIPS_ALEX, PSNR, SSIM, MS_SSIM)
 
@@ -55,7 +53,26 @@ def peers_task(*, vgg: bool) -> Task:
     return PEERS_VGG if vgg else PEERS
 
 
-def write_plugin(folder: Path) -> Path:
+def environment(folder: Path) -> dict[str, str]:
+    """Return this process's environment with everything of a benchmark added that its commands look for.
+
+    Args:
+        folder: of the benchmark. The cache is ``folder/cache``, and torchvision finds its weights in ``folder/hub``.
+    """
+    paths = [
+        str(_write_plugin(folder / "plugin")),
+        str(Path(__file__).parent),
+        os.environ.get("PYTHONPATH", ""),
+    ]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "TORCH_HOME": str(folder),
+        "TOKBENCH_PLUGINS": "tokbench-benchmarks",
+        "TOKBENCH_CACHE": str(folder / "cache"),
+    }
+
+
+def _write_plugin(folder: Path) -> Path:
     """Write the metadata of a distribution that has the tasks above, and return `folder`."""
     metadata = folder / "tokbench_benchmarks-1.0.dist-info"
     metadata.mkdir(parents=True, exist_ok=True)

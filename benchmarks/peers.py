@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -34,7 +33,7 @@ from _log import Log
 from _measure import Usage, measure
 from _networks import are_random, evaluators, write_weights
 from _report import circumstances, commit, spread, table
-from _tasks import peers_task, write_plugin
+from _tasks import environment, peers_task
 
 from tokbench import Results
 
@@ -80,13 +79,7 @@ class Bench:
         self.steps = ("fidelity", "lpips_alex", *(("lpips_vgg",) if vgg else ()), "pixels", "ms_ssim")
         self.images = write_images(folder / f"images-{images}", images)
         self.weights = write_weights(folder, evaluators(vgg=vgg))
-        paths = [write_plugin(folder / "plugin"), Path(__file__).parent, os.environ.get("PYTHONPATH", "")]
-        self.environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(str(path) for path in paths if str(path)),
-            "TORCH_HOME": str(folder),
-            "TOKBENCH_PLUGINS": "tokbench-benchmarks",
-            "TOKBENCH_CACHE": str(folder / "cache"),
-        }
+        self.environment = environment(folder)
 
     def peers(self) -> dict[str, Any]:
         """Run the peers' chain: originals once, everything else for each tokenizer."""

@@ -12,7 +12,6 @@ with a single tokenizer, so that what an image costs once is told from what it c
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from _log import Log
 from _measure import measure
 from _networks import are_random, evaluators, write_weights
 from _report import circumstances, commit, table
-from _tasks import write_plugin
+from _tasks import environment
 from peers import TOKENIZERS
 
 if TYPE_CHECKING:
@@ -54,12 +53,7 @@ class Scale:
         self.task = task
         self.device = device
         self.weights = write_weights(folder, evaluators(vgg=task == "peers-vgg")) if "peers" in task else {}
-        paths = [write_plugin(folder / "plugin"), Path(__file__).parent, os.environ.get("PYTHONPATH", "")]
-        self.environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(str(path) for path in paths if str(path)),
-            "TOKBENCH_PLUGINS": "tokbench-benchmarks",
-            "TOKBENCH_CACHE": str(folder / "cache"),
-        }
+        self.environment = environment(folder)
 
     def point(self, images: int, tokenizers: int) -> Point:
         """Measure one run."""

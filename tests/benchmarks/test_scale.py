@@ -84,3 +84,21 @@ def test_ratios_of_both_sides(modules: dict[str, ModuleType]) -> None:
     assert "| tokbench, originals cached | 4.0 |" in shown
     assert "| rfid | 1.000000 | 1.500000 | 5.0e-01 |  |" in shown
     assert "| psnr | 25.000000 | 25.000000 | 0.0e+00 | 0.0e+00 |" in shown
+
+
+def test_words_read_by_both_sides(modules: dict[str, ModuleType]) -> None:
+    words = importlib.import_module("words")
+    bench = object.__new__(words.Words)
+    # Size ratios 24 / (3 · 256) = 0.031 (medium), twice, and 64 / (2 · 256) = 0.125 (large).
+    bench.words = [{"box": [0, 0, 24, 9], "text": "abc"}] * 2 + [{"box": [0, 0, 64, 9], "text": "ab"}]
+    scores = bench.scores([1, 0, 1])
+    assert scores == pytest.approx(
+        {"t_acc": float("nan"), "t_acc_small": float("nan"), "t_acc_medium": 0.5, "t_acc_large": 1},
+        nan_ok=True,
+    )
+    usage = {"wall": 8.0, "cpu": 8.0, "largest": 900.0, "together": 900.0}
+    shown = words.show(
+        [({"usage": usage, "values": scores}, {"usage": usage | {"wall": 4.0}, "values": scores})]
+    )
+    assert "| peers' chain ÷ tokbench | **2.00** | **1.00** | **1.00** | **1.00** |" in shown
+    assert "| t_acc_medium | 0.500000 | 0.500000 | 0.0e+00 |" in shown
