@@ -30,7 +30,12 @@ def distance(a: Features, b: Features) -> npt.NDArray[np.float64]:
     total = torch.zeros(len(a.maps[0]), dtype=torch.float64, device=a.maps[0].device)
     for left, right in zip(a.maps, b.maps, strict=True):
         places = left.shape[-2] * left.shape[-1]
-        total += (left - right).square().sum((1, 2, 3), dtype=torch.float64) / places
+        # An image at a time on a processor: differences of a whole batch would come from fresh pages of memory. Row by
+        # row, as what a longer sum gives in its last bits may depend on the threads that share it.
+        images = 1 if left.device.type == "cpu" else len(left)
+        pairs = zip(left.split(images), right.split(images), strict=True)
+        squares = torch.cat([(one - other).square_().sum(1) for one, other in pairs])
+        total += squares.sum(2, dtype=torch.float64).sum(1) / places
     result: npt.NDArray[np.float64] = total.cpu().numpy()
     return result
 
