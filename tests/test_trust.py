@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -280,3 +281,12 @@ def test_the_search_finds_such_calls(tmp_path: Path, code: str) -> None:
     path = tmp_path / "bad.py"
     path.write_text(f"x = 1\ny = {code}\n")
     assert len(_unsafe(path)) == 1
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 20
+    assert [
+        f"{file}::{name}" for file, name in named if f"def {name}(" not in (ROOT / file).read_text()
+    ] == []
