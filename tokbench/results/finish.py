@@ -69,27 +69,6 @@ def finish(
             if lost:
                 unreadable.setdefault(job["dataset"], {}).update(lost)
     rows = summarize(store, manifest, tasks, failed)
-    names = {job["id"]: job["tokenizer"] for job in manifest["jobs"]}
-    failures = {names[job]: f"{type(error).__name__}: {error.message}" for job, error in failed.items()}
-    missing = {job: absent for job, absent in missing_shards(store, manifest).items() if job not in failed}
-    if missing:
-        count = sum(len(absent) for absent in missing.values())
-        raise UnfinishedError(
-            f"`{store.folder}`: {count} shards have yet to be computed: {_shown(manifest, missing)}",
-            hint="run the other --shard parts, then `tokbench merge` their folders (or any of them again, if shared)",
-            failures=failures,
-        )
-    for job in manifest["jobs"]:
-        if job["id"] not in failed:
-            check_digest(job, read_table(store, job))
-    rows = summarize(store, manifest, tasks, failed)
-    unreadable: dict[str, dict[str, str]] = {}
-    for job in manifest["jobs"]:
-        if job["id"] not in failed:
-            table = read_table(store, job).select(["image", "status", "reason"]).to_pylist()
-            lost = {row["image"]: row["reason"] for row in table if row["status"] == "failed"}
-            if lost:
-                unreadable.setdefault(job["dataset"], {}).update(lost)
     results = Results(store.folder, tuple(rows), manifest, not failed, failures, unreadable)
     there = store.read_json(MANIFEST) or {}
     if there.get("key") != manifest["key"]:
