@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokbench.errors import DataError, UsageError
+from tokbench.errors import DataError, TokbenchError, UsageError
 
 if TYPE_CHECKING:
     from tokbench.catalog import Catalog
@@ -108,13 +108,16 @@ def evaluate(
     with clock.span("start/folder"):
         manifest = open_manifest(store, run)
         units = _mine(run, shard)
-        on_start(*_progress(run, store, units))
+        done, total = _progress(run, store, units)
+        on_start(done, total)
     try:
-        if launcher == "ray":
+        failed: dict[str, TokbenchError] = {}
+        # Where nothing is left to do, nothing that computes is imported either.
+        if done < total and launcher == "ray":
             from tokbench.engine.ray_launcher import run_units_on_ray
 
             failed = run_units_on_ray(run, store.folder, units, workers, on_images)
-        else:
+        elif done < total:
             failed = run_units(run, store.folder, units, workers or 1, on_images, clock)
         with clock.span("finish"):
             return finish(

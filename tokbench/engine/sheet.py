@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokbench.metrics.base import ImageMetric
+from tokbench.results.arrow import numbers, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,24 +76,22 @@ class Sheet:
         first = job.part.plan.indices(self.shard).start
         for measured in self._measured:
             rows = measured.index - first
-            for name, numbers in measured.values.items():
-                values[name][rows] = numbers
+            for name, each in measured.values.items():
+                values[name][rows] = each
             if measured.bits is not None:
                 bits[rows] = measured.bits
         reasons = [original.reason or self.reasons.get(original.index, "") for original in originals]
         columns: dict[str, Any] = {
-            "index": pa.array([original.index for original in originals], pa.int64()),
-            "image": pa.array(
-                [job.part.plan.items[original.index].id for original in originals], pa.string()
-            ),
-            "pixels_sha256": pa.array([original.digest.hex() for original in originals], pa.string()),
-            "height": pa.array([original.size[0] for original in originals], pa.int32()),
-            "width": pa.array([original.size[1] for original in originals], pa.int32()),
-            "status": pa.array(["failed" if reason else "ok" for reason in reasons], pa.string()),
-            "reason": pa.array(reasons, pa.string()),
-            "bits": pa.array(bits, pa.float64()),
+            "index": numbers([original.index for original in originals], np.int64),
+            "image": texts([job.part.plan.items[original.index].id for original in originals]),
+            "pixels_sha256": texts([original.digest.hex() for original in originals]),
+            "height": numbers([original.size[0] for original in originals], np.int32),
+            "width": numbers([original.size[1] for original in originals], np.int32),
+            "status": texts(["failed" if reason else "ok" for reason in reasons]),
+            "reason": texts(reasons),
+            "bits": numbers(bits, np.float64),
         }
-        columns |= {f"metric:{name}": pa.array(numbers, pa.float64()) for name, numbers in values.items()}
+        columns |= {f"metric:{name}": numbers(each, np.float64) for name, each in values.items()}
         states = {name: state.arrays() for name, state in self._states().items()}
         store.write_shard(job.id, job.key, self.shard, pa.table(columns), states)
 

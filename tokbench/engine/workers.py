@@ -14,8 +14,6 @@ from multiprocessing import connection, get_context, parent_process
 from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
-from tokbench.engine.device import resolve_device
-from tokbench.engine.loop import Loop
 from tokbench.engine.timeline import NO_TIMELINE, Timeline
 from tokbench.errors import AdapterError, TokbenchError, UsageError
 from tokbench.results.store import Store
@@ -56,6 +54,9 @@ def run_units(
         TokbenchError: whatever stopped the whole run.
     """
     if workers == 1 or len(units) <= 1:
+        with clock.span("start/imports"):
+            from tokbench.engine.loop import Loop
+
         loop = Loop(run, Store(folder), on_images, clock=clock)
         loop.units(units)
         return loop.failed
@@ -78,7 +79,7 @@ class _Crew:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_member,
-                args=(run, folder, threads, _device(run, number), self._timeline is not None, theirs),
+                args=(run, folder, threads, number, self._timeline is not None, theirs),
                 daemon=True,
             )
             try:
@@ -149,26 +150,25 @@ def _device(run: Run, number: int) -> str:
     """Spread workers over the CUDA devices when the run uses any."""
     import torch
 
+    from tokbench.engine.device import resolve_device
+
     device = resolve_device(run.settings.device)
     if device.type == "cuda" and run.settings.device in {"auto", "cuda"}:
         return f"cuda:{number % torch.cuda.device_count()}"
     return str(device)
 
 
-def _member(run: Run, folder: Path | str, threads: int, device: str, timed: bool, pipe: Connection) -> None:
+def _member(run: Run, folder: Path | str, threads: int, number: int, timed: bool, pipe: Connection) -> None:
     """The worker's side: ask for units, do them, report."""
-    import torch
-
     Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
     timeline = Timeline()
-    loop = Loop(
-        run,
-        Store(folder),
-        lambda count: pipe.send(("images", count)),
-        device=device,
-        clock=timeline if timed else NO_TIMELINE,
-    )
+    clock = timeline if timed else NO_TIMELINE
+    with clock.span("start/imports"):
+        import torch
+
+        from tokbench.engine.loop import Loop
+
+    torch.set_num_threads(threads)
 
     def asked() -> Iterator[Unit]:
         while True:
@@ -179,6 +179,13 @@ def _member(run: Run, folder: Path | str, threads: int, device: str, timed: bool
             yield unit
 
     try:
+        loop = Loop(
+            run,
+            Store(folder),
+            lambda count: pipe.send(("images", count)),
+            device=_device(run, number),
+            clock=clock,
+        )
         loop.units(asked())
         pipe.send(("done", (loop.failed, timeline.spans)))
     except TokbenchError as error:

@@ -285,13 +285,15 @@ def _digest(rows: pa.Table) -> str:
     """SHA-256 over names, types and values of the columns and over what the rows say of themselves."""
     import pyarrow as pa
 
+    from tokbench.results.arrow import to_numpy
+
     marks = [_mark(rows, name) for name in (_KEY, _SHARD, _STATES)]
     found = hashlib.sha256(json.dumps([marks, rows.num_rows]).encode())
     for field, column in zip(rows.schema, rows.columns, strict=True):
         found.update(json.dumps([field.name, str(field.type)]).encode())
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
         if number and not column.null_count:
-            found.update(column.to_numpy().tobytes())
+            found.update(to_numpy(column).tobytes())
         else:
             found.update(json.dumps(column.to_pylist(), default=repr).encode())
     return found.hexdigest()

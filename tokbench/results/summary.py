@@ -13,6 +13,7 @@ from tokbench.errors import IntegrityError, TokbenchError
 from tokbench.metrics.base import Estimate, ImageMetric
 from tokbench.metrics.bootstrap import bootstrap
 from tokbench.metrics.jackknife import estimate as jackknife
+from tokbench.results.arrow import to_numpy
 from tokbench.results.schema import Row, column
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _measured(
     if reason:
         return _row(job, task, metric, view, _blank(reason), 0, 0, "unsupported"), _blank(reason)
     if isinstance(metric, ImageMetric):
-        values: npt.NDArray[np.float64] = table[f"metric:{name}"].to_numpy()
+        values: npt.NDArray[np.float64] = to_numpy(table[f"metric:{name}"])
         ok = np.array([status == "ok" for status in table["status"].to_pylist()], dtype=bool)
         measured = values[ok & ~np.isnan(values)]
         estimate = (
