@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,36 @@ Larger values are cut to it, so that no image outweighs an exact one.
 """
 
 
+def difference_sums(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.int64]:
+    """Add up the differences of each pair of images, exactly.
+
+    Args:
+        original: uint8 ``[n, 3, h, w]``.
+        reconstruction: uint8 of the same shape, on the same device.
+
+    Returns:
+        int64 ``[n, 2]``: the sums of the absolute and of the squared differences in levels.
+    """
+    import numpy as np
+    import torch
+
+    sums = torch.zeros(len(original), 2, dtype=torch.float64, device=original.device)
+    for row, x, y in zip(sums, original, reconstruction, strict=True):
+        # Whole numbers far below 2⁵³: no order of addition rounds, and floats have the fast dot product.
+        difference = (x.to(torch.float64) - y.to(torch.float64)).flatten()
+        row[1] = difference.dot(difference)
+        row[0] = difference.abs_().sum()
+    return sums.cpu().numpy().astype(np.int64)
+
+
+def shared_sums(batch: Batch) -> npt.NDArray[np.int64]:
+    """Return `difference_sums` of a batch, computed once for all metrics that start from it."""
+    sums: npt.NDArray[np.int64] = batch.memo(
+        "differences", functools.partial(difference_sums, batch.original, batch.reconstruction)
+    )
+    return sums
+
+
 def psnr(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]:
     """Return each image's peak signal-to-noise ratio in dB; infinity where it is exact.
 
@@ -33,14 +64,14 @@ def psnr(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]:
         float64 ``[n]``: ``10 log10(255² / mean squared error)`` over all samples of the image. The squared
         errors are added as integers, so the result is exact to the last rounding.
     """
-    import numpy as np
-    import torch
+    return _decibels(difference_sums(original, reconstruction), original)
 
-    difference = original.to(torch.int32) - reconstruction.to(torch.int32)
-    squares = difference.square().flatten(1).sum(1, dtype=torch.int64).cpu().numpy()
-    samples = difference[0].numel()
+
+def _decibels(sums: npt.NDArray[np.int64], original: Tensor) -> npt.NDArray[np.float64]:
+    import numpy as np
+
     with np.errstate(divide="ignore"):
-        decibels: npt.NDArray[np.float64] = 10 * np.log10(255.0**2 * samples / squares)
+        decibels: npt.NDArray[np.float64] = 10 * np.log10(255.0**2 * original[0].numel() / sums[:, 1])
     return decibels
 
 
@@ -64,20 +95,20 @@ def l1(original: Tensor, reconstruction: Tensor) -> npt.NDArray[np.float64]:
     Returns:
         float64 ``[n]`` in [0, 1].
     """
-    import torch
+    return _fraction(difference_sums(original, reconstruction), original)
 
-    difference = (original.to(torch.int16) - reconstruction.to(torch.int16)).abs()
-    levels = difference.flatten(1).sum(1, dtype=torch.int64).to(torch.float64)
-    result: npt.NDArray[np.float64] = (levels / (255 * difference[0].numel())).cpu().numpy()
-    return result
+
+def _fraction(sums: npt.NDArray[np.int64], original: Tensor) -> npt.NDArray[np.float64]:
+    fraction: npt.NDArray[np.float64] = sums[:, 0] / (255 * original[0].numel())
+    return fraction
 
 
 def _measure_psnr(batch: Batch) -> npt.NDArray[np.float64]:
-    return psnr(batch.original, batch.reconstruction)
+    return _decibels(shared_sums(batch), batch.original)
 
 
 def _measure_l1(batch: Batch) -> npt.NDArray[np.float64]:
-    return l1(batch.original, batch.reconstruction)
+    return _fraction(shared_sums(batch), batch.original)
 
 
 PSNR = ImageMetric(

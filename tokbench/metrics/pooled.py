@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tokbench.metrics import jackknife
 from tokbench.metrics.base import GROUPS, Collector, Estimate, SetMetric
+from tokbench.metrics.pixel import difference_sums, shared_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,14 +43,17 @@ class Squares:
     @classmethod
     def of(cls, index: npt.NDArray[np.int64], original: Tensor, reconstruction: Tensor) -> Self:
         """Measure pairs of images, uint8 ``[n, 3, h, w]`` each."""
+        return cls.of_sums(index, original, difference_sums(original, reconstruction))
+
+    @classmethod
+    def of_sums(cls, index: npt.NDArray[np.int64], original: Tensor, sums: npt.NDArray[np.int64]) -> Self:
+        """Take what `tokbench.metrics.pixel.difference_sums` found."""
         import numpy as np
         import torch
 
-        difference = original.to(torch.int32) - reconstruction.to(torch.int32)
-        squares = difference.square().flatten(1).sum(1, dtype=torch.int64).cpu().numpy()
         peak = original.flatten(1).amax(1).to(torch.int64).cpu().numpy()
-        samples = np.full(len(index), difference[0].numel() if len(index) else 0, np.int64)
-        return cls._sorted(np.stack((np.asarray(index, np.int64), squares, samples, peak), 1))
+        samples = np.full(len(index), original[0].numel() if len(index) else 0, np.int64)
+        return cls._sorted(np.stack((np.asarray(index, np.int64), sums[:, 1], samples, peak), 1))
 
     @classmethod
     def _sorted(cls, table: npt.NDArray[np.int64]) -> Self:
@@ -120,7 +124,7 @@ class PooledPsnr:
 
 
 def _collect(batch: Batch) -> Squares:
-    return Squares.of(batch.index, batch.original, batch.reconstruction)
+    return Squares.of_sums(batch.index, batch.original, shared_sums(batch))
 
 
 PSNR_POOLED = SetMetric(
