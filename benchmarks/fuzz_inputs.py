@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DEEP = 3000
+DEEP = 1200
 """Levels of nesting, beyond what Python's stack holds."""
 
 HOSTILE_TEXT = (
@@ -30,6 +30,7 @@ HOSTILE_TEXT = (
     "x" * 300,
     "\u202egnp.exe",
     "\x00",
+    "not\udcffutf8",
     "}\\input{/etc/passwd}",
 )
 
@@ -84,7 +85,7 @@ def altered(draw: Callable[..., Any], sound: Sequence[Any], *, null: bool = True
     """
     value = copy.deepcopy(draw(st.sampled_from(list(sound))))
     junk = JUNK | st.none() if null else JUNK
-    for _ in range(draw(st.integers(0, 3))):
+    for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 3]))):
         known = places(value)
         if not known:
             break
@@ -187,10 +188,10 @@ def as_json(value: Any) -> bytes:
 
 
 @st.composite
-def changed(draw: Callable[..., Any], seeds: Sequence[bytes], *, most: int = 4) -> bytes:
-    """Draw a sound file with up to `most` changes: bytes overwritten, put in, cut out, repeated, or the end cut off."""
+def changed(draw: Callable[..., Any], seeds: Sequence[bytes]) -> bytes:
+    """Draw a sound file with up to four changes: bytes overwritten, put in, cut out, repeated, or the end cut off."""
     data = bytearray(draw(st.sampled_from(list(seeds))))
-    for _ in range(draw(st.integers(0, most))):
+    for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 4]))):
         at = draw(st.integers(0, max(0, len(data) - 1)) | st.integers(0, min(64, max(0, len(data) - 1))))
         patch = draw(
             st.binary(min_size=1, max_size=8)

@@ -279,7 +279,7 @@ _HEADS = st.builds(
 def _frame(folder: Path, data: bytes) -> None:
     import os
 
-    from tokbench.errors import TokbenchError
+    from tokbench.errors import WorkerError
     from tokbench.external.frames import Channel, FrameError
 
     incoming, write = os.pipe()
@@ -289,7 +289,7 @@ def _frame(folder: Path, data: bytes) -> None:
         os.close(write)
         Channel(incoming, sink).receive(2.0)
     except (FrameError, EOFError) as error:
-        raise TokbenchError(str(error)) from error  # what the caller of a worker makes of them
+        raise WorkerError(str(error)) from error  # what the caller of a worker makes of them
     finally:
         os.close(incoming)
         os.close(sink)

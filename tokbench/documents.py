@@ -55,7 +55,7 @@ def _integer(digits: str) -> int:
 
 def _check(document: Any) -> None:
     level = [document]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         inside = [
             item
             for each in level

@@ -46,9 +46,9 @@ class TokbenchError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = as_utf8(message)
+        self.hint = hint and as_utf8(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
@@ -56,6 +56,11 @@ class TokbenchError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions cross from worker processes to their parent; keyword-only arguments need this to survive.
         return _rebuild, (type(self), self.message, self.hint)
+
+
+def as_utf8(text: str) -> str:
+    """Write what stands in a name for bytes that are not UTF-8 (lone surrogates) as escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _rebuild(kind: type[TokbenchError], message: str, hint: str | None) -> TokbenchError:

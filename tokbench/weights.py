@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -290,7 +291,10 @@ def load_state_dict(path: Path, *, inside: str = "") -> dict[str, Tensor]:
                 raise SetupError(
                     f"weights {path} are damaged: {error}", hint="fetch the file again"
                 ) from error
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Torch asks to report what it then reads or refuses.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise SetupError(
             f"weights {path} refused: the file is not a plain checkpoint of tensors",

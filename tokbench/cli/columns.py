@@ -8,7 +8,7 @@ import sys
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from tokbench.cli.output import PLAIN_WIDTH, print_line
+from tokbench.cli.output import PLAIN_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +41,17 @@ def print_columns(title: str, header: Sequence[str], rows: Sequence[Sequence[str
         text = "".join(cell + " " * _GAP for cell in first)
         return text + f"{_DIM}{last.rstrip()}{_PLAIN}" if styled and last.strip() else (text + last).rstrip()
 
-    print_line(f"{_BOLD}{title}{_PLAIN}" if styled else title)
-    print_line(shown(header))
+    _write(f"{_BOLD}{title}{_PLAIN}" if styled else title)
+    _write(shown(header))
     for row in rows:
         folded = [*([text] for text in row[:-2]), _fold(row[-2], widths[-2]), _fold(row[-1], widths[-1])]
         for number in range(max(map(len, folded))):
-            print_line(shown([lines[number] if number < len(lines) else "" for lines in folded]))
+            _write(shown([lines[number] if number < len(lines) else "" for lines in folded]))
+
+
+def _write(text: str) -> None:
+    """Write a line as it is, with its styles."""
+    sys.stdout.write(text + "\n")
 
 
 def _fold(text: str, width: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tokbench.errors import TokbenchError
 
 PLAIN_WIDTH = 100
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def console(stderr: bool = False) -> Console:
@@ -29,13 +33,13 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_line(text: str = "") -> None:
-    """Write one line of data to stdout as it is."""
-    sys.stdout.write(text + "\n")
+    """Write lines of data to stdout; what would steer a terminal is shown."""
+    sys.stdout.write(_harmless(text) + "\n")
 
 
 def print_note(text: str) -> None:
-    """Write one line to stderr."""
-    sys.stderr.write(text + "\n")
+    """Write lines to stderr; what would steer a terminal is shown."""
+    sys.stderr.write(_harmless(text) + "\n")
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -80,6 +84,11 @@ def show_error(error: TokbenchError) -> None:
     print_note(f"error: {printable(error.message)}")
     if error.hint:
         print_note(f"hint: {printable(error.hint)}")
+
+
+def _harmless(text: str) -> str:
+    """Escape control characters but line breaks and tabs, marks of writing direction, and lone surrogates."""
+    return _STEERING.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tokbench.documents import parse_toml
-from tokbench.errors import BrokenPluginError
+from tokbench.errors import BrokenPluginError, as_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Item:
     """One image of a set.
 
     Attributes:
-        id: unique in the set; sets are ordered by it.
+        id: unique in the set; sets are ordered by it. Bytes of a name that are not UTF-8 are written as escapes.
         file: path inside the folder or archive, or the name a Parquet row carries; for messages and reading.
         size: encoded bytes; 0 when not known without reading the image.
         sha256: of the encoded bytes, 64 hex digits; "" when not pinned.
@@ -52,6 +52,10 @@ class Item:
     license: str = ""
     credit: str = ""
     from_photo: str = ""
+
+    def __post_init__(self) -> None:
+        """Make the id text that any file can hold."""
+        object.__setattr__(self, "id", as_utf8(self.id))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from tokbench.errors import DataError, DigestError, EmptyImageSetError, ImageError
+from tokbench.errors import DataError, DigestError, EmptyImageSetError, ImageError, as_utf8
 from tokbench.images.annotate import annotate
 from tokbench.images.card import load_card
 from tokbench.images.folder import FolderReader, file_size, list_folder
@@ -48,12 +48,16 @@ class ImageSet:
     ignored: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse truth that metrics would stumble over in the middle of a run.
+        """Refuse what a run would stumble over in its middle: truth of the wrong form, two images of one name.
 
         Raises:
             DataError: names the image and the entry.
         """
+        ids: set[str] = set()
         for item in self.items:
+            if item.id in ids:
+                raise DataError(f"image set `{self.name}`: id {item.id!r} occurs twice", hint="rename one")
+            ids.add(item.id)
             if item.truth and (reason := wrong_truth(item.truth)):
                 raise DataError(
                     f"image set `{self.name}`: truth of {item.file}: {reason}",
@@ -116,7 +120,7 @@ def open_images(source: str) -> ImageSet:
     items, others, reader = _index(place, layout, {}, sizes=True)
     if not items and layout == "folder" and any(path.endswith(".parquet") for path in others):
         items, others, reader = _index(place, "parquet", {}, sizes=True)
-    base = PurePosixPath(place.path).name
+    base = as_utf8(PurePosixPath(place.path).name)
     name = base if layout == "folder" else base.removesuffix(f".{layout}")
     return ImageSet(f"images:{name}", "", "", "", _sorted(place, items, others), reader, len(others))
 

@@ -140,7 +140,7 @@ def _opened(place: Location, file: str) -> Iterator[Any]:
     try:
         with place.open(file) as raw, pq.ParquetFile(raw, buffer_size=1 << 20) as parquet:
             yield parquet
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"`{place.shown}`: {file.rpartition('/')[2]} cannot be read: {error}") from error
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import sys
 import time
+import zipfile
+import zlib
 from functools import partial
 from http.client import IncompleteRead
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +26,9 @@ DELAYS = (0.5, 1.0, 2.0, 4.0)
 
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP answers that may be another next time. 401, 403 and 404 are final."""
+
+ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError)
+"""What reading from a damaged or encrypted archive raises, for URLs such as ``zip://``."""
 
 _KINDS = {
     "aiohttp": ("ClientConnectionError", "ClientPayloadError"),
@@ -55,7 +60,8 @@ def reach(call: Callable[[], T], what: str) -> T:
         except Exception as error:
             # Every storage package has an exception tree of its own; what is not a storage's answer goes on up.
             if not is_transient(error):
-                if isinstance(error, OSError) or _status_of(error) is None:
+                known = _status_of(error) is not None or isinstance(error, ARCHIVE_ERRORS)
+                if isinstance(error, OSError) or not known:
                     raise
                 raise OSError(str(error)) from error
             if delay is None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from tokbench.errors import DataError, ImageError, MissingPackageError
 from tokbench.images.blocks import open_cache
-from tokbench.images.remote import RemoteFile, reach
+from tokbench.images.remote import ARCHIVE_ERRORS, RemoteFile, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -151,7 +151,7 @@ def locate(source: str, base: Path | None = None) -> Location:
         fs, path = url_to_fs(source if is_url else str((base or Path.cwd()) / Path(source).expanduser()))
     except ImportError as error:
         raise MissingPackageError(f"`{source}` cannot be opened: {error}", hint=_install(source)) from error
-    except ValueError as error:
+    except (ValueError, OSError, *ARCHIVE_ERRORS) as error:
         raise DataError(
             f"`{source}` cannot be opened: {error}", hint="give a local path or a URL such as s3://, https://"
         ) from error

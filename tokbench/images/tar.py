@@ -94,7 +94,8 @@ def index_tar(place: Location) -> tuple[list[Item], list[str], TarReader]:
                 )
                 for path, name in images.items()
             ]
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, ArithmeticError, RecursionError) as error:
+        # tarfile calls itself for every long name, and converts the numbers of a header as they come.
         hint = "decompress it first" if place.path.endswith((".gz", ".tgz", ".bz2", ".xz", ".zst")) else None
         raise DataError(f"`{place.shown}` is not a readable tar file: {error}", hint=hint) from error
     used = {path for paths in truths.values() for path in paths} | set(images)

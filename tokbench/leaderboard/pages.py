@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokbench.errors import IntegrityError, StorageError, UsageError
+from tokbench.errors import IntegrityError, StorageError, UsageError, as_utf8
 from tokbench.leaderboard import latex, markdown, site, tidy
 from tokbench.leaderboard.boards import boards
 from tokbench.leaderboard.reported import groups
@@ -75,7 +75,8 @@ def build(runs: Mapping[str, Results], figures: Sequence[Figure], catalog: Catal
         "site/reported.html": site.reported_page(reported),
         **{f"site/{board.name}.html": site.board_page(board) for board in tables},
     }
-    return {name: text.encode() for name, text in pages.items()}
+    # Lone surrogates stand in JSON as escapes, and in no page.
+    return {name: as_utf8(text).encode() for name, text in pages.items()}
 
 
 def stale(pages: Mapping[str, bytes], out: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,12 @@ def agreement(original: Tensor, reconstruction: Tensor, best: int) -> Values:
         best: how many classes count.
 
     Returns:
-        float64 ``[n]``.
+        float64 ``[n]``; infinite where a network gave no finite logits, among which the first would "agree".
     """
     chosen = reconstruction.topk(best, dim=1).indices
-    hits = (chosen == original.argmax(1, keepdim=True)).any(1)
-    result: Values = hits.double().cpu().numpy()
+    hits = (chosen == original.argmax(1, keepdim=True)).any(1).double()
+    finite = original.isfinite().all(1) & reconstruction.isfinite().all(1)
+    result: Values = hits.where(finite, math.inf).cpu().numpy()
     return result
 
 
@@ -42,11 +44,13 @@ def divergence(original: Tensor, reconstruction: Tensor) -> Values:
         reconstruction: likewise.
 
     Returns:
-        float64 ``[n]``: ``Σ p (log p - log q)`` with p of the original; never negative.
+        float64 ``[n]``: ``Σ p (log p - log q)`` with p of the original; never negative; infinite where a network gave
+        no finite logits.
     """
     log_p, log_q = original.double().log_softmax(1), reconstruction.double().log_softmax(1)
     # Rounding may leave -1e-17 where both are the same.
-    result: Values = (log_p.exp() * (log_p - log_q)).sum(1).clamp(min=0).cpu().numpy()
+    divergences = (log_p.exp() * (log_p - log_q)).sum(1).clamp(min=0)
+    result: Values = divergences.nan_to_num(math.inf, posinf=math.inf).cpu().numpy()
     return result
 
 

@@ -120,8 +120,9 @@ class ImageMetric:
         title: what a table heads the column with.
         unit: ``dB``, ``bit/px``, ``image/s``; empty for pure numbers.
         higher_is_better: direction; None when neither end is better in itself (a bit rate).
-        measure: ``measure(batch) -> float64 [n]``; infinity is allowed, NaN only where an image is too small for the
-            definition.
+        measure: ``measure(batch) -> float64 [n]``; NaN only where the definition does not apply to an image (too small,
+            no box); infinity where the number could not be computed, which blanks the metric unless it has a `mean` of
+            its own, as PSNR has.
         definition: what is computed and whose definition it is, one or two sentences.
         network: the evaluator it asks `Batch.features` for, or None.
         mean: how per-image values become one number, over the last axis, since the bootstrap passes one resample a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tokbench.metrics.base import ImageMetric, SetMetric
@@ -56,7 +57,7 @@ def _similarity(batch: Batch) -> npt.NDArray[np.float64]:
     if original is None or reconstruction is None:
         raise ValueError("network clip-b32 has no embeddings")
     cosine = functional.cosine_similarity(original.double(), reconstruction.double())
-    result: npt.NDArray[np.float64] = cosine.cpu().numpy()
+    result: npt.NDArray[np.float64] = cosine.nan_to_num(math.inf, posinf=math.inf).cpu().numpy()
     return result
 
 

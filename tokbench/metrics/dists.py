@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tokbench.metrics.base import ImageMetric
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
 
 
 def _measure(batch: Batch) -> npt.NDArray[np.float64]:
-    values: npt.NDArray[np.float64] = (
-        batch.evaluator("dists").distance(*batch.features("dists")).cpu().numpy()
-    )
+    distances = batch.evaluator("dists").distance(*batch.features("dists"))
+    values: npt.NDArray[np.float64] = distances.nan_to_num(math.inf, posinf=math.inf).cpu().numpy()
     return values
 
 

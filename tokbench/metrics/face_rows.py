@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tokbench.metrics.base import Collector
 
@@ -29,6 +29,9 @@ class FaceRows:
         reconstruction: embeddings in the reconstructions, float32 ``[m, d]``.
         skipped: faces without five points, as in `where`, int64 ``[k, 2]``.
     """
+
+    FINITE: ClassVar = ("original", "reconstruction")
+    """Arrays that say nothing where a number in them is not finite."""
 
     where: npt.NDArray[np.int64]
     ratio: npt.NDArray[np.float64]

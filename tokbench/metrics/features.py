@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from tokbench.metrics.base import Collector
 
@@ -24,6 +24,9 @@ class FeatureRows:
         reference: features of the originals, float32 ``[n, d]``.
         reconstruction: features of the reconstructions, float32 ``[n, d]``.
     """
+
+    FINITE: ClassVar = ("reference", "reconstruction")
+    """Arrays that say nothing where a number in them is not finite."""
 
     index: npt.NDArray[np.int64]
     reference: npt.NDArray[np.float32]

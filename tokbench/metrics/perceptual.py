@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ def distance(a: Features, b: Features) -> npt.NDArray[np.float64]:
         b: features of n other images, from the same network and of the same sizes.
 
     Returns:
-        float64 ``[n]``: the sum over layers of the spatial mean of the channel-summed squared difference.
+        float64 ``[n]``: the sum over layers of the spatial mean of the channel-summed squared difference; infinite
+        where a network gave NaN.
     """
     import torch
 
@@ -33,10 +35,10 @@ def distance(a: Features, b: Features) -> npt.NDArray[np.float64]:
         # An image at a time on a processor: differences of a whole batch would come from fresh pages of memory. Row by
         # row, as what a longer sum gives in its last bits may depend on the threads that share it.
         images = 1 if left.device.type == "cpu" else len(left)
-        pairs = zip(left.split(images), right.split(images), strict=True)
+        pairs = zip(torch.split(left, images), torch.split(right, images), strict=True)
         squares = torch.cat([(one - other).square_().sum(1) for one, other in pairs])
         total += squares.sum(2, dtype=torch.float64).sum(1) / places
-    result: npt.NDArray[np.float64] = total.cpu().numpy()
+    result: npt.NDArray[np.float64] = total.nan_to_num(math.inf, posinf=math.inf).cpu().numpy()
     return result
 
 

@@ -14,6 +14,7 @@ from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from tokbench.errors import as_utf8
 from tokbench.results.schema import to_json
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def render(document: Mapping[str, Any], title: str) -> str:
         document: the data, as `tokbench.report.data.assemble` and its sisters made them.
         title: heading and window title, any text.
     """
-    return assembled("report.html", ("report.css",), SCRIPTS, document, title=html.escape(title))
+    return assembled("report.html", ("report.css",), SCRIPTS, document, title=html.escape(as_utf8(title)))
 
 
 def assembled(

@@ -42,7 +42,7 @@ def read_arrays(data: bytes, prefix: str) -> dict[str, npt.NDArray[Any]]:
                 for member in members
                 if member.filename.startswith(prefix) and member.filename.endswith(".npy")
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, TypeError) as error:
         raise ValueError(f"it is no file of arrays: {error}") from error
 
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _TEXTS = ("image", "pixels_sha256", "status", "reason")
 
 
+class _NotFiniteError(ValueError):
+    """A network's numbers are not finite: whatever is computed from them says nothing."""
+
+
 class ShardStates(Sequence["State"]):
     """The states of one collector on one view over the shards of a job, loaded one at a time: memory stays flat."""
 
@@ -51,6 +55,12 @@ class ShardStates(Sequence["State"]):
         if not 0 <= position < len(self):
             raise IndexError(position)
         arrays = self._store.read_states(self._job["id"], position, self._name)
+        for name in getattr(self._collector.kind, "FINITE", ()):
+            # A sum is not finite when one of its terms is not, and costs no second array.
+            if name in arrays and not np.isfinite(arrays[name].sum(dtype=np.float64)):
+                raise _NotFiniteError(
+                    f"network {self._collector.network} gave NaN or infinity for some image"
+                )
         try:
             return self._collector.kind.from_arrays(arrays)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -199,12 +209,20 @@ def _measured(
             else _blank("no image could be measured")
         )
         blank = int(ok.sum()) - measured.size
-        if blank and measured.size:
+        broken = int(np.isinf(measured).sum())
+        if broken and metric.mean is None:
+            estimate = _blank(f"infinite or not a number on {broken} of {measured.size} images")
+        elif blank and measured.size:
             estimate = replace(estimate, reason=f"not measurable on {blank} of the images")
         n = int(measured.size)
     else:
-        estimate = metric.finish(ShardStates(store, job, metric.collector, view))
+        try:
+            estimate = metric.finish(ShardStates(store, job, metric.collector, view))
+        except _NotFiniteError as error:
+            estimate = _blank(str(error))
         n = int(job["images"]) - lost
+    if math.isnan(estimate.value) and not estimate.reason:
+        estimate = replace(estimate, reason="the value is not a number", reliable=False)
     status = "unsupported" if math.isnan(estimate.value) else "ok"
     return _row(job, task, metric, view, estimate, n, lost, status), estimate
 
