@@ -117,7 +117,7 @@ def _means(pair: Tensor) -> Tensor:
     # Large planes go channel by channel on a processor: together they would leave its cache, and every call would ask
     # the system for fresh pages.
     alone = pair.device.type == "cpu" and pair[0].numel() > _CACHED
-    channels = pair.split(1 if alone else pair.shape[1], dim=1)
+    channels = torch.split(pair, 1 if alone else pair.shape[1], dim=1)
     return torch.stack([_means_of_planes(part) for part in channels]).mean(0)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from tokbench.networks.convolution import Activation, Convolution
     from tokbench.networks.dlib_file import Layer, NetworkFile
 
 _LETTER = {
@@ -30,22 +31,9 @@ _SHAPE = re.compile(r"carm(?P<blocks>(?:carcap?\+r)+)pf")
 
 
 @dataclass(frozen=True, eq=False)
-class _Convolution:
-    weight: Tensor
-    bias: Tensor
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        from torch.nn import functional
-
-        return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding)
-
-
-@dataclass(frozen=True, eq=False)
 class _Block:
-    first: _Convolution
-    second: _Convolution
+    first: Convolution
+    second: Convolution
     pool: tuple[
         int, ...
     ]  # the window of the average that halves the skip connection; empty where nothing halves
@@ -53,7 +41,7 @@ class _Block:
     def __call__(self, x: Tensor) -> Tensor:
         from torch.nn import functional
 
-        y = self.second(self.first(x).relu_())
+        y = self.second(self.first(x))
         if self.pool:
             x = functional.avg_pool2d(x, self.pool[:2], self.pool[2:4], self.pool[4:6])
         return _padded_sum(x, y).relu_()
@@ -82,14 +70,14 @@ class DlibFaceNet:
         layers = iter(file.layers)
         self.side = file.side
         self._mean = torch.tensor(file.mean, device=device).view(1, 3, 1, 1)
-        self._stem = _folded(layers, device)
+        self._stem = _folded(layers, device, "relu")
         next(layers)
         self._pool = next(layers).window
         self._blocks = []
         for halving in re.findall(r"carca(p?)\+r", letters[4:-2]):
-            first = _folded(layers, device)
+            first = _folded(layers, device, "relu")
             next(layers)
-            second = _folded(layers, device)
+            second = _folded(layers, device, "none")
             window = next(layers).window if halving else ()
             self._blocks.append(_Block(first, second, window))
             next(layers)
@@ -122,7 +110,7 @@ class DlibFaceNet:
         from torch.nn import functional
 
         x = ((chips.to(torch.float32) - self._mean) / 256).contiguous(memory_format=torch.channels_last)
-        x = self._stem(x).relu_()
+        x = self._stem(x)
         x = functional.max_pool2d(x, self._pool[:2], self._pool[2:4], self._pool[4:6])
         for block in self._blocks:
             x = block(x)
@@ -144,8 +132,10 @@ def _padded_sum(x: Tensor, y: Tensor) -> Tensor:
     return grown(x) + grown(y)
 
 
-def _folded(layers: Iterator[Layer], device: torch.device) -> _Convolution:
+def _folded(layers: Iterator[Layer], device: torch.device, activation: Activation) -> Convolution:
     """Take a convolution and the affine layer above it as one convolution."""
+    from tokbench.networks.convolution import Convolution
+
     convolution, affine = next(layers), next(layers)
     scale, shift = _tensor(affine.weight, device), _tensor(affine.bias, device)
     weight, bias = _tensor(convolution.weight, device), _tensor(convolution.bias, device)
@@ -155,11 +145,12 @@ def _folded(layers: Iterator[Layer], device: torch.device) -> _Convolution:
             hint="fetch the file again",
         )
     _, _, row_stride, column_stride, row_padding, column_padding = convolution.window
-    return _Convolution(
+    return Convolution(
         weight * scale.view(-1, 1, 1, 1),
         bias * scale + shift,
-        (row_stride, column_stride),
-        (row_padding, column_padding),
+        stride=(row_stride, column_stride),
+        padding=(row_padding, column_padding),
+        activation=activation,
     )
 
 
