@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -17,6 +18,7 @@ def rows() -> list[str]:
     return [line for number, line in enumerate(lines) if number not in heads and number + 1 not in heads]
 
 
+@cache
 def names_in(path: Path) -> set[str]:
     return {
         node.name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-RANDOM = 8
+RANDOM = 5
 PHASES = {"plan", "start", "read", "encode", "decode", "measure", "collect", "images", "summarise"}
 CALLS = {"make_folder", "create", "write", "sync", "link", "rename", "sync_folder", "remove"}
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # The fixtures hold nothing that an example changes: every folder of an example is a new one.
 BOUNDED = settings(
-    max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 SHARDS = 3
 parts = st.sets(st.integers(0, SHARDS - 1))

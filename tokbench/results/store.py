@@ -13,7 +13,8 @@
 
 A file is there whole or not at all (`tokbench.results.folder`). Rows know their job, their shard, their own checksum
 and that of their states, so what is damaged or out of place is refused and computed again. Several processes may write
-into one folder, even the same shard: whoever is last leaves rows with the states that belong to them.
+into one folder, even the same shard: whoever is last leaves rows with the states that belong to them. States that no
+rows name any more stay, since somebody may be about to name them.
 """
 
 from __future__ import annotations
