@@ -86,7 +86,7 @@ class Entry(Generic[T]):
         assert self.point is not None
         try:
             value: T = self.point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A stranger's module may raise anything at all; whatever it is, it breaks this plugin only.
             raise BrokenPluginError(
                 f"plugin `{self.name}` ({self.origin}) is broken: {_reason(error)}"

@@ -188,7 +188,7 @@ def build_network(evaluator: Evaluator, *, device: torch.device, overrides: Mapp
         return evaluator.load(paths, device)
     except TokbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise EvaluatorError(
             f"evaluator `{evaluator.name}` could not be loaded: {type(error).__name__}: {error}",
             hint="`tokbench doctor` checks packages and weights",

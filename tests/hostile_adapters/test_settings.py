@@ -287,6 +287,29 @@ def test_leaving_while_it_is_built_is_this_tokenizers_failure(tmp_path: Path) ->
     assert _state() == before
 
 
+def test_plugins_and_networks_that_leave_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+    from importlib.metadata import EntryPoint
+
+    from tokbench.catalog import Entry
+    from tokbench.errors import BrokenPluginError, EvaluatorError
+    from tokbench.loading import build_network
+    from tokbench.networks.lite0 import LITE0
+
+    (tmp_path / "leaving_plugin.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("x", "leaving_plugin:X", "tokbench.tasks")
+    with pytest.raises(BrokenPluginError, match=r"plugin `x` .* is broken: SystemExit: 0"):
+        Entry[Any]("x", "their-dist 1.0", point=point).load()
+
+    def load(weights: Any, device: Any) -> None:
+        raise SystemExit(0)
+
+    leaving = replace(LITE0, name="x", load=load)
+    with pytest.raises(EvaluatorError, match="evaluator `x` could not be loaded: SystemExit: 0"):
+        build_network(leaving, device=torch.device("cpu"), overrides={})
+
+
 @pytest.mark.parametrize("name", ["default dtype", "threads", "current folder", "numpy's errors"])
 def test_the_kit_names_the_setting(name: str, told: Any) -> None:
     def encode(self: Any, images: torch.Tensor) -> Codes:
