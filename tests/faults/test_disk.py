@@ -7,11 +7,15 @@ import os
 import stat
 import subprocess
 import sys
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tokbench.errors import StorageError
+from tokbench.results import folder
+from tokbench.results.merge import merge_folders
 from tokbench.results.store import Store
 
 if TYPE_CHECKING:
@@ -42,16 +46,42 @@ def test_a_fault_at_any_call_costs_the_file_in_hand(
         "remove",
     }
     for at in range(len(counted.calls)):
-        folder, code = tmp_path / str(at), list(SAID)[at % len(SAID)]
+        out, code = tmp_path / str(at), list(SAID)[at % len(SAID)]
         with pytest.raises(StorageError, match=SAID[code]) as caught:
-            run.all(Store(folder, faulty_disk(at, code)))
+            run.all(Store(out, faulty_disk(at, code)))
         assert caught.value.exit_code == 7
         assert "same command" in str(caught.value.hint)
-        assert not list(folder.rglob(".*"))
-        kept = snapshot(folder, "*.parquet")
-        assert same(run.all(Store(folder, faulty_disk())), whole), (at, counted.calls[at])
-        assert kept.items() <= snapshot(folder, "*.parquet").items()
-        assert len(list(folder.rglob("*"))) == len(list((tmp_path / "whole").rglob("*")))
+        assert not list(out.rglob(".*"))
+        kept = snapshot(out, "*.parquet")
+        assert same(run.all(Store(out, faulty_disk())), whole), (at, counted.calls[at])
+        assert kept.items() <= snapshot(out, "*.parquet").items()
+        assert len(list(out.rglob("*"))) == len(list((tmp_path / "whole").rglob("*")))
+
+
+def test_a_fault_while_merging_costs_nothing(
+    fake_run: Any,
+    fake_task: Any,
+    faulty_disk: Any,
+    same: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = fake_run(images=7, size=4)
+    part = tmp_path / "part"
+    wanted = run.all(Store(part))
+    catalog: Any = SimpleNamespace(task=lambda name: fake_task)
+    counted = faulty_disk()
+    monkeypatch.setattr(folder, "Disk", lambda: counted)
+    merge_folders([part], tmp_path / "whole", catalog)
+    assert counted.kinds["rename"] == 6  # manifest, two shards of two files, summary
+    for at in range(0, len(counted.calls), 3):
+        out = tmp_path / str(at)
+        monkeypatch.setattr(folder, "Disk", partial(faulty_disk, at, errno.ENOSPC))
+        with pytest.raises(StorageError, match="no space left"):
+            merge_folders([part], out, catalog)
+        assert not (out / "summary.json").exists() or counted.calls[at] in {"sync_folder", "remove"}
+        monkeypatch.setattr(folder, "Disk", faulty_disk)
+        assert same(merge_folders([part], out, catalog), wanted)
 
 
 @pytest.mark.parametrize("code", [errno.EXDEV, errno.ENOTSUP, errno.ENOSYS, errno.EPERM])
