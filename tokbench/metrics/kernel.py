@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tokbench.metrics import jackknife
@@ -25,6 +24,9 @@ LARGEST = 10_000
 """Images beyond which a fixed subset is used: the cost grows with their square."""
 
 _BLOCK = 1024
+
+_SPARE = 1.25
+"""How many times `LARGEST` rows are held at most while the subset is chosen."""
 
 
 def kernel_distance(
@@ -106,29 +108,39 @@ def subset(states: Sequence[FeatureRows]) -> FeatureRows:
     """Return all rows, or the `LARGEST` whose plan position has the smallest SHA-256; each state is read once."""
     import numpy as np
 
-    parts: list[FeatureRows] = []
-    marks: dict[int, bytes] = {}
+    parts: list[tuple[FeatureRows, list[bytes]]] = []
+    limit = b"\xff" * 32
+
+    def cut() -> None:
+        nonlocal limit
+        limit = sorted(mark for _, marks in parts for mark in marks)[LARGEST - 1]
+        parts[:] = [_up_to(limit, *part) for part in parts]
+
     for state in states:
-        parts.append(state)
-        marks |= {position: _hash(position) for position in state.index.tolist()}
-        if len(marks) > LARGEST:
-            marks = dict(sorted(marks.items(), key=itemgetter(1))[:LARGEST])
-            chosen = np.array(list(marks))
-            parts = [_take(part, np.isin(part.index, chosen)) for part in parts]
-    parts = [part for part in parts if len(part.index)]
-    if not parts:
+        parts.append(_up_to(limit, state, [_hash(position) for position in state.index.tolist()]))
+        if sum(len(marks) for _, marks in parts) > _SPARE * LARGEST:
+            cut()
+    if sum(len(marks) for _, marks in parts) > LARGEST:
+        cut()
+    kept = [rows for rows, marks in parts if marks]
+    if not kept:
         return FeatureRows.empty()
     return FeatureRows.of(
-        np.concatenate([part.index for part in parts]),
-        np.concatenate([part.reference for part in parts]),
-        np.concatenate([part.reconstruction for part in parts]),
+        np.concatenate([rows.index for rows in kept]),
+        np.concatenate([rows.reference for rows in kept]),
+        np.concatenate([rows.reconstruction for rows in kept]),
     )
 
 
-def _take(rows: FeatureRows, keep: npt.NDArray[np.bool_]) -> FeatureRows:
+def _up_to(limit: bytes, rows: FeatureRows, marks: list[bytes]) -> tuple[FeatureRows, list[bytes]]:
+    """Return the rows whose marks are at most `limit`, with these."""
+    import numpy as np
+
+    keep = np.array([mark <= limit for mark in marks], bool)
     if keep.all():
-        return rows
-    return FeatureRows(rows.index[keep], rows.reference[keep], rows.reconstruction[keep])
+        return rows, marks
+    left = FeatureRows(rows.index[keep], rows.reference[keep], rows.reconstruction[keep])
+    return left, [mark for mark in marks if mark <= limit]
 
 
 def _hash(position: int) -> bytes:
