@@ -85,8 +85,8 @@ class _Lines:
         if now - self._last >= _EVERY_SECONDS:
             self._last = now
             rate = (self._done - self._before) / (now - self._began)
-            left = (self._total - self._done) / rate if rate else 0.0
-            print_note(f"{self._done}/{self._total} images, {rate:.1f} images/s, {left:.0f} s left")
+            left = f", {(self._total - self._done) / rate:.0f} s left" if rate > 0 else ""
+            print_note(f"{self._done}/{self._total} images, {rate:.1f} images/s{left}")
 
 
 @contextmanager
