@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SHORTEST, LONGEST = 0.05, 0.25
+SHORTEST, LONGEST = 0.05, 0.5
 """Seconds between two looks at memory."""
 
 
@@ -91,8 +91,8 @@ class _Peak:
             # Code of libraries is shared with every process of the machine: that of one of ours stands for all.
             files = max(files, status.get("RssFile", 0))
         self.together = max(self.together, anonymous + files)
-        # The kernel walks page tables to answer: about a twentieth of one core may go into asking.
-        return min(LONGEST, max(SHORTEST, 20 * (time.perf_counter() - start)))
+        # The kernel walks page tables to answer: no more than a fiftieth of one core shall go into asking.
+        return min(LONGEST, max(SHORTEST, 50 * (time.perf_counter() - start)))
 
 
 def _descendants(root: int) -> list[int]:
