@@ -92,6 +92,39 @@ def test_hostile_input_is_refused_in_words(targets: Any, name: str, tmp_path: Pa
     assert accepted > 0 or name in {"shards", "manifests to merge", "codes", "safetensors"}
 
 
+FOUND = {
+    "a checkpoint of one byte": ("checkpoints", b"\x80"),
+    "a checkpoint that asks for what it never stored": ("checkpoints", b"\x80\x02}q\x01h\x07."),
+    "a header whose tool is a number": ("adapter headers", b"# /// script\n# tool = 163\n# ///\n"),
+    "a header whose weights are a number": (
+        "adapter headers",
+        b"# /// script\n# [[tool.tokbench.tokenizers]]\n# name = 't'\n# kind = 'codec'\n# weights = 5\n# ///\n",
+    ),
+    "an integer of five thousand digits": ("thresholds", b"default = {relative = 0x" + b"f" * 5000 + b"}"),
+    "a suite of letters": ("suites", b"tokenizers = 'identity'\ndatasets = []\ntasks = []"),
+    "a suite nested without end": ("suites", b"tokenizers = " + b"[" * 3000),
+    "settings nested without end": ("settings", b'{"a": ' * 3000),
+    "codes without bits in a gigantic shape": (
+        "codes",
+        (b"\x01\x00\x00\x02" + bytes(4) + b"\xff\xff\xff\xff" * 2, 1),
+    ),
+    "codes of two hundred axes": (
+        "codes",
+        (b"\x02\x00\x00\xc8" + bytes(4) + b"\x01\0\0\0" * 200 + bytes(2), 2),
+    ),
+    "a baseline of numbers": ("baselines", b'{"kind": "tokbench baseline", "schema": 1, "tokenizers": 5}'),
+}
+"""What fuzzing found, and a few of its kin; each once raised something else or took all memory."""
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_stays_mended(targets: Any, name: str, tmp_path: Path) -> None:
+    parser, given_input = FOUND[name]
+    with pytest.raises(TokbenchError) as caught:
+        targets[parser].run(tmp_path, given_input)
+    assert 2 <= caught.value.exit_code <= 8
+
+
 def test_the_program_counts_and_fails_on_a_defect(fuzz_module: Callable[[str], Any], tmp_path: Path) -> None:
     from hypothesis import strategies as st
 
