@@ -200,3 +200,15 @@ def test_a_member_cannot_hide_in_a_header_of_another(tmp_path: Path, encode: Any
     path.write_bytes(stream.getvalue())
     refused(path, "leads out of the archive")
     assert json.dumps(sorted(each.name for each in tmp_path.iterdir())) == '["pax.tar"]'
+
+
+@pytest.mark.parametrize("format_", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_names_of_any_length_and_letters_in_a_tar(
+    make_tar: Callable[..., Path], encode: Any, make_picture: Any, format_: int
+) -> None:
+    data = encode(make_picture())
+    names = ["n" * 300, "a\nb", "esc\x1b[31m", "C:\\x", "é", "e\u0301", "not\udcffutf8", "=cmd|x"]
+    path = make_tar(*((f"{name}.png", data) for name in names), format=format_)
+    images = open_images(str(path))
+    assert {item.id for item in images.items} == {*names} - {"not\udcffutf8"} | {"not\\udcffutf8"}
+    assert all(read == data for _, read in images.read(images.items))

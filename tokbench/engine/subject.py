@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokbench.errors import ContractError, EmptyImageSetError, UsageError
+from tokbench.errors import ContractError, EmptyImageSetError, UsageError, as_utf8
 from tokbench.tokenizer import Tokenizer, TokenSpec, capabilities
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class FolderSubject:
     @property
     def spec(self) -> TokenSpec:
         """A spec without codes: bit rate, codebook and speed cannot be known."""
-        return TokenSpec(f"{FOLDER}{self.folder}", "images", description="reconstructions on disk")
+        return TokenSpec(as_utf8(f"{FOLDER}{self.folder}"), "images", description="reconstructions on disk")
 
     @property
     def capabilities(self) -> tuple[str, ...]:
