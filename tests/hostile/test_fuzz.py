@@ -138,10 +138,16 @@ def test_the_program_counts_and_fails_on_a_defect(fuzz_module: Callable[[str], A
 
     tally = fuzz.Tally(fuzz.Target(st.integers(), run), seconds=60.0)
     for drawn in (0, 1, 2, 2):
-        tally(drawn)
+        tally.one(drawn)
     assert tally.outcomes == {"accepted": 1, "TokbenchError": 1, "DEFECT": 2}
     assert len(tally.defects) == 1
     assert "KeyError" in next(iter(tally.defects))
+    seen: list[Any] = []
+    tally = fuzz.Tally(fuzz.Target(st.binary(), lambda folder, drawn: seen.append(drawn)), seconds=60.0)
+    for drawn in (b"", b"abcdefgh", ("png", b"abcdefgh")):
+        tally(drawn)
+    assert len(seen) == 3 * (1 + fuzz.NEIGHBOURS)
+    assert len({each for each in seen if isinstance(each, bytes) and len(each) == 8}) > fuzz.NEIGHBOURS / 2
 
 
 def test_bombs_stay_within_a_gigabyte(tmp_path: Path) -> None:
