@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,6 +38,23 @@ def full_precision() -> None:
     """Let no float32 product on a GPU be rounded to TF32, as cuDNN does by default: features would be off by 1e-3."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed: networks ask for the same large blocks again at every image.
+
+    By default each is a fresh mapping whose pages the kernel clears first, 5 to 9 % of a network's time. Nothing
+    happens elsewhere than on glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    for parameter, value in ((_M_MMAP_THRESHOLD, 2**30), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_ARENA_MAX, 1)):
+        mallopt(parameter, value)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def on_device(pixels: npt.NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from tokbench.engine.batch_size import BatchSize
-from tokbench.engine.device import full_precision, on_device, resolve_device
+from tokbench.engine.device import full_precision, keep_freed_memory, on_device, resolve_device
 from tokbench.engine.feature_cache import FeatureCache, content, default_folder, identify
 from tokbench.engine.lanes import Lanes
 from tokbench.engine.measure import Group, Returned, Tools
@@ -95,6 +95,8 @@ class Loop:
         """Resolve the device once."""
         self._device = resolve_device(self.device or self.run.settings.device)
         full_precision()
+        if self._device.type == "cpu":
+            keep_freed_memory()
         self._dtype = getattr(torch, self.run.settings.dtype)
         self._size = BatchSize(self.run.settings.batch_size, self._device)
         self._networks: dict[str, Any] = {}

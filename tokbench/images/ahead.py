@@ -24,7 +24,7 @@ def ahead(calls: Iterable[Callable[[], T]], *, threads: int = 1, depth: int = 8)
         Exception: whatever a call raises, when its turn comes; later calls are cancelled.
     """
     waiting: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, "reader") as pool:
         try:
             for call in calls:
                 waiting.append(pool.submit(call))
