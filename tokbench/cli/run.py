@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,7 +63,7 @@ def run(
     ] = "16",
     workers: Annotated[
         int | None,
-        typer.Option("--workers", help="Processes; by default one per eight CPUs, and one on a GPU."),
+        typer.Option("--workers", help="Processes; by default one per GPU, or one per eight CPUs."),
     ] = None,
     launcher: Annotated[
         str, typer.Option("--launcher", help="local, or ray: one actor per device of a Ray cluster.")
@@ -172,11 +173,18 @@ def run(
 
 
 def default_workers(device: str) -> int:
-    """Return the number of processes for a device name.
+    """Return the number of processes for a device name: one for each GPU, or one for eight CPUs.
 
-    On a CPU two lanes of one thread each beat one of two threads (docs/performance.md).
+    A process measures in as many lanes as it has CPUs; beyond eight they wait for each other's Python. GPUs are counted
+    without torch, which takes seconds to import and is not needed where nothing is left to compute.
     """
-    return 1 if device not in {"cpu", "auto"} else max(1, min(4, os.cpu_count() or 1))
+    if device in {"auto", "cuda"}:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        named = [name for name in (visible or "").split(",") if name.strip() not in {"", "-1"}]
+        gpus = len(list(Path("/dev").glob("nvidia[0-9]*"))) if visible is None else len(named)
+        if gpus:
+            return gpus
+    return max(1, (os.cpu_count() or 1) // 8) if device in {"auto", "cpu"} else 1
 
 
 def _headlines(results: Results, catalog: Catalog) -> dict[str, tuple[str, ...]]:
