@@ -235,7 +235,7 @@ def _shard(folder: Path, drawn: tuple[bytes, bytes]) -> None:
     store = Store(folder)
     try:
         store.write_shard("job", "key", 0, pq.read_table(io.BytesIO(rows)), {})
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         (folder / "shards" / "job").mkdir(parents=True, exist_ok=True)
         (folder / "shards" / "job" / "00000.parquet").write_bytes(rows)
     read_table(store, {"id": "job", "key": "key", "images": 2, "shards": 1})

@@ -212,3 +212,45 @@ def test_names_of_any_length_and_letters_in_a_tar(
     images = open_images(str(path))
     assert {item.id for item in images.items} == {*names} - {"not\udcffutf8"} | {"not\\udcffutf8"}
     assert all(read == data for _, read in images.read(images.items))
+
+
+def test_a_shard_whose_text_is_not_utf8_is_damaged(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tokbench.errors import IntegrityError
+    from tokbench.results.store import Store
+
+    path = tmp_path / "shards" / "job" / "00000.parquet"
+    path.parent.mkdir(parents=True)
+    text = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(struct.pack("<ii", 0, 2)), pa.py_buffer(b"\xff\xfe")]
+    )
+    marks = {"tokbench.key": "key", "tokbench.shard": "0"}
+    pq.write_table(pa.table({"image": text}).replace_schema_metadata(marks), path)
+    with pytest.raises(IntegrityError, match="cannot be used"):
+        Store(tmp_path).read_rows("job", "key", 0)
+    assert not Store(tmp_path).done("job", "key", 0)
+
+
+def test_parquet_whose_columns_are_shorter_than_it_says(
+    tmp_path: Path, encode: Any, make_picture: Any
+) -> None:
+    """Found by fuzzing: a footer may say that a group has more rows than its columns hold."""
+    from tokbench.errors import TokbenchError
+
+    data = encode(make_picture())
+    whole = parquet(tmp_path, image=[data, data], id=["a", "b"], label=[1, 2]).read_bytes()
+    size = int.from_bytes(whole[-8:-4], "little")
+    footer = whole[-8 - size : -8]
+    refusals = 0
+    for at in range(len(footer)):
+        if footer[at] != 4:  # a row count of 2, as a zigzag number
+            continue
+        changed = footer[:at] + bytes([6]) + footer[at + 1 :]
+        (tmp_path / "set.parquet").write_bytes(whole[: -8 - size] + changed + whole[-8:])
+        try:
+            open_images(str(tmp_path / "set.parquet"))
+        except TokbenchError:
+            refusals += 1
+    assert refusals >= 2

@@ -211,13 +211,14 @@ class Store:
         data = self._read(name)
         try:
             table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
-        except (OSError, pa.ArrowException) as error:
+            content = _digest(table)
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise self._damaged(name, str(error)) from error
         if key is not None and _mark(table, _KEY) != key:
             raise self._damaged(name, "it belongs to another run")
         if _mark(table, _SHARD) != str(shard):
             raise self._damaged(name, "it is another shard under this one's name")
-        if _mark(table, _ROWS) != _digest(table):
+        if _mark(table, _ROWS) != content:
             raise self._damaged(name, "its checksum is not that of its content")
         return table
 
