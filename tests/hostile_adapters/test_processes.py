@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,3 +110,13 @@ def test_a_crash_in_a_process_of_the_crew_is_named_and_finished_shards_are_kept(
         evaluate(path, images, "tokens", protocol="adm-64", batch_size=4, workers=2, out=out)
     assert "finished shards are kept" in str(caught.value)
     assert list(out.rglob("*.parquet"))
+
+
+def test_a_death_in_the_crew_is_noticed_although_a_child_holds_the_pipe(tmp_path: Path, images: Path) -> None:
+    body = "os.fork() and os._exit(3)\n        subprocess.run(['sleep', '60'])"
+    begun = time.monotonic()
+    with pytest.raises(AdapterError, match="ended with exit status 3 in the middle of a shard"):
+        evaluate(
+            hostile(tmp_path, body), images, "tokens", protocol="adm-64", workers=2, out=tmp_path / "run"
+        )
+    assert time.monotonic() - begun < 50

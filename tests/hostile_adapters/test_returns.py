@@ -198,3 +198,23 @@ def test_leaving_by_the_back_door_is_a_failed_check(told: Any) -> None:
 
     report = check_tokenizer(told("leaver", leave))
     assert "raised SystemExit: 0" in report.checks[0].detail
+
+
+def test_a_run_looks_behind_reused_buffers_and_notices_vandals(run: Any, told: Any) -> None:
+    buffer = torch.empty(8, 3, 64, 64)
+
+    def noisy_codes(self: Any, images: torch.Tensor) -> Codes:
+        return Codes(latents=buffer.uniform_()[: len(images)])
+
+    def noisy_images(self: Any, latents: torch.Tensor) -> torch.Tensor:
+        return buffer.uniform_()[: len(latents)]
+
+    def vandal(self: Any, images: torch.Tensor) -> Codes:
+        return Codes(latents=images.mul_(0.5).add_(0.1))
+
+    results = run(
+        told("noisy codes", noisy_codes), told("noisy images", decode=noisy_images), told("vandal", vandal)
+    )
+    assert "latents differ between two calls" in results.failures["noisy codes"]
+    assert "images that differ by up to" in results.failures["noisy images"]
+    assert "writing into the images it was given" in results.failures["vandal"]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from tokbench.bitstream import pack, unpack
-from tokbench.contract import check_codes, check_images, check_same_codes, check_same_images
+from tokbench.contract import check_codes, check_images, check_same_codes, check_same_images, check_untouched
 from tokbench.engine.device import on_device
 from tokbench.engine.guard import Guard
 from tokbench.errors import AdapterError, ImageError
@@ -206,9 +206,14 @@ class TokenizerReconstructor:
         Another image is encoded between the two decodes: what a decoder remembers of the last one would show.
         """
         with _Seeded(seed, self._device):
-            codes = [self._call("encode", partial(self._tokenizer.encode, image)) for _ in range(2)]
-            for each in codes:
-                check_codes(each, self.spec, 1)
+            codes = []
+            for _ in range(2):
+                given = image.clone()
+                found = self._call("encode", partial(self._tokenizer.encode, given))
+                check_codes(found, self.spec, 1)
+                check_untouched(given, image, self.spec)
+                # A copy: what is returned may be a buffer that the next call writes into, and would then equal itself.
+                codes.append(self._through_bytes(found)[0])
             if self.spec.deterministic:
                 check_same_codes(codes[0], codes[1], self.spec)
             packed = [item.data for item in pack(codes[0], self.spec)]
@@ -216,8 +221,9 @@ class TokenizerReconstructor:
             outputs = []
             for _ in range(2):
                 read_back = _to_device(unpack(packed, self.spec), self._device)
-                outputs.append(self._call("decode", partial(self._tokenizer.decode, read_back)))
-                check_images(outputs[-1], self.spec, shape)
+                output = self._call("decode", partial(self._tokenizer.decode, read_back))
+                check_images(output, self.spec, shape)
+                outputs.append(output.clone())
                 if len(outputs) == 1:
                     self._call("encode", partial(self._tokenizer.encode, 1 - image))
             if self.spec.deterministic:

@@ -63,6 +63,10 @@ def run_units(
     return _Crew(run, folder, min(workers, len(units)), on_images, clock).work(list(units))
 
 
+_LOOK_SECONDS = 1.0
+"""How often processes that say nothing are looked at."""
+
+
 class _Crew:
     """The parent's side of several worker processes."""
 
@@ -98,8 +102,11 @@ class _Crew:
         units.reverse()
         try:
             while self._members:
-                for ready in connection.wait(list(self._members)):
+                heard = connection.wait(list(self._members), _LOOK_SECONDS)
+                for ready in heard:
                     self._hear(ready, units)  # type: ignore[arg-type]
+                if not heard:
+                    self._look()
         finally:
             for process in self._members.values():
                 process.terminate()
@@ -107,17 +114,23 @@ class _Crew:
                 process.join()
         return self._failed
 
+    def _look(self) -> None:
+        """Notice processes that died although their pipe is open, because something that they started holds it.
+
+        Raises:
+            AdapterError: one did.
+        """
+        for process in self._members.values():
+            if not process.is_alive():
+                raise _lost(process)
+
     def _hear(self, pipe: Connection, units: list[Unit]) -> None:
         process = self._members[pipe]
         try:
             kind, value = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):  # it ended between two messages, or in the middle of one
             process.join()
-            raise AdapterError(
-                f"a worker process ended with exit status {process.exitcode} in the middle of a shard",
-                hint="out of memory or a crash in native code; finished shards are kept: run the same command again, "
-                "with fewer --workers or a smaller --batch-size",
-            ) from None
+            raise _lost(process) from None
         if kind == "images":
             self._on_images(value)
         elif kind == "error":
@@ -131,6 +144,14 @@ class _Crew:
                 self._timeline.extend(spans)
             process.join()
             del self._members[pipe]
+
+
+def _lost(process: SpawnProcess) -> AdapterError:
+    return AdapterError(
+        f"a worker process ended with exit status {process.exitcode} in the middle of a shard",
+        hint="out of memory or a crash in native code; finished shards are kept: run the same command again, "
+        "with fewer --workers or a smaller --batch-size",
+    )
 
 
 @contextmanager
