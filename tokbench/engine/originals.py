@@ -94,7 +94,7 @@ def _original(
             raise data
         with clock.span("decode+resize", 1):
             decoded = decode(data, name)
-            prepared = prepare(decoded.pixels, part.protocol)
+            prepared = prepare(decoded.pixels, part.protocol, name)
         return unit, Original(index, prepared, decoded.digest, prepared.reference.shape[:2])
     except ImageError as error:
         return unit, Original(index, None, reason=error.message)

@@ -56,7 +56,7 @@ def finish(
         count = sum(len(absent) for absent in missing.values())
         raise UnfinishedError(
             f"`{store.folder}`: {count} shards have yet to be computed: {_shown(manifest, missing)}",
-            hint="run the other --shard parts, then `tokbench merge` their folders (or any of them again, if shared)",
+            hint="run the same command again; of a run in parts the other --shard parts, then `tokbench merge` their folders",
             failures=failures,
         )
     unreadable: dict[str, dict[str, str]] = {}
