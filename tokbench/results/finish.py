@@ -56,7 +56,7 @@ def finish(
         count = sum(len(absent) for absent in missing.values())
         raise UnfinishedError(
             f"`{store.folder}`: {count} shards have yet to be computed: {_shown(manifest, missing)}",
-            hint="run the same command again; of a run in parts the other --shard parts, then `tokbench merge` their folders",
+            hint="run the same command again; of a run in parts the other --shard parts, then `tokbench merge`",
             failures=failures,
         )
     unreadable: dict[str, dict[str, str]] = {}
