@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 LOSSES = 3
 """Shards that a tokenizer may lose with its worker process before it is given up."""
 
-_GROUP = 4
-"""Images that a lane takes at a time on a CPU: few enough that all lanes finish together."""
+_GROUP = 2
+"""Images that a lane takes at a time on a CPU: few, so that all lanes finish together and few maps are in memory."""
 
 _HELD = 256 * 2**20
 """Bytes of reconstructions after which a batch is measured although more tokenizers or views are to come."""
