@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,3 +181,16 @@ def test_imagegpt_takes_its_colours_from_a_settings_file(tmp_path: Path) -> None
     path.write_text("{}")
     with pytest.raises(SetupError, match="no `clusters`"):
         build(entry, {"imagegpt-colours": path})
+
+
+def test_a_network_of_shapes_alone_leaves_no_constant_without_numbers_behind() -> None:
+    code = (
+        "import torch\n"
+        "from tokbench.nn.library import diffusers_model\n"
+        "from tokbench.tokenizer import TokenSpec\n"
+        "spec = TokenSpec('a', 'continuous', options={'class': 'AutoencoderKLCosmos'})\n"
+        "with torch.device('meta'):\n"
+        "    diffusers_model(spec)\n"
+        "diffusers_model(spec).to('cpu')\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
