@@ -19,6 +19,9 @@ From these follow loading, `tokbench check --random-weights`, `--keys` and `--go
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -26,7 +29,7 @@ from tokbench.documents import parse_json
 from tokbench.errors import DataError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import ModuleType
 
@@ -202,6 +205,21 @@ def read_keys(path: Path) -> dict[str, list[int]]:
         ) from error
 
 
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Let tensors that are made in the block have shapes and no numbers.
+
+    diffusers makes constants when its modules are imported. Imported in here they would stay without numbers for every
+    later model of the process, so that happens before.
+    """
+    import torch
+
+    if importlib.util.find_spec("diffusers") is not None:
+        importlib.import_module("diffusers.models.autoencoders")
+    with torch.device("meta"):
+        yield
+
+
 def compare_keys(adapter: Published, spec: TokenSpec, shapes: Mapping[str, Sequence[int]]) -> KeyReport:
     """Compare published names and shapes with the architecture at full size; nothing is allocated.
 
@@ -212,7 +230,7 @@ def compare_keys(adapter: Published, spec: TokenSpec, shapes: Mapping[str, Seque
     """
     import torch
 
-    with torch.device("meta"):
+    with shapes_only():
         network = adapter.architecture(spec)
         state = {name: torch.empty(tuple(shape)) for name, shape in shapes.items()}
         return _compare(network.state_dict(), converted(adapter, state, spec), len(shapes), network)

@@ -17,7 +17,7 @@ from torch import nn
 from tokbench.catalog import Catalog, discover
 from tokbench.errors import SetupError, UsageError
 from tokbench.loading import adapter_module
-from tokbench.pretrained import compare_keys, load, published, read_keys
+from tokbench.pretrained import compare_keys, load, published, read_keys, shapes_only
 from tokbench.testing import check_tokenizer
 from tokbench.tokenizer import Codes, TokenSpec
 from tokbench.weights import WeightFile, load_state_dict, load_tensors
@@ -184,7 +184,7 @@ def test_parameters_of_the_variants_without_a_key_file(catalog: Catalog) -> None
     for name, millions in wanted.items():
         variant = catalog.tokenizer(name).variant
         assert variant is not None
-        with torch.device("meta"):
+        with shapes_only():
             network = _module(catalog, name).architecture(variant.spec)
         count = sum(each.numel() for each in network.parameters()) / 1e6
         assert count == pytest.approx(millions, abs=0.06), name
@@ -352,7 +352,7 @@ def test_attention_is_where_the_authors_have_it(catalog: Catalog) -> None:
     def attended(name: str) -> tuple[bool, bool]:
         variant = catalog.tokenizer(name).variant
         assert variant is not None
-        with torch.device("meta"):
+        with shapes_only():
             names = _module(catalog, name).architecture(variant.spec).state_dict()
         return tuple(
             any(f"{part}_blocks" in n and "attentions" in n for n in names) for part in ("down", "up")

@@ -37,13 +37,8 @@ def diffusers_model(spec: TokenSpec) -> nn.Module:
     Raises:
         SetupError: the installed diffusers has no such class.
     """
-    import torch
-
-    # Modules of the library make constants when they are imported: on a device that only names shapes they would lie
-    # there for good, for every later model of this process.
-    with torch.device("cpu"):
-        module = importlib.import_module(spec.options.get("module", "diffusers"))
-        kind = getattr(module, spec.options["class"], None)
+    module = importlib.import_module(spec.options.get("module", "diffusers"))
+    kind = getattr(module, spec.options["class"], None)
     if kind is None:
         raise SetupError(
             f"tokenizer `{spec.name}`: {module.__name__} {getattr(module, '__version__', '')} has no "
