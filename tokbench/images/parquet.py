@@ -122,7 +122,9 @@ def index_parquet(
                     table.setdefault(key, []).extend(value for part in parts for value in part.to_pylist())
                 lengths += _lengths(parquet, group, leaf) if sizes else [0] * count
     if any(len(values) != len(rows) for values in (lengths, *table.values())):
-        raise DataError(f"`{place.shown}` is damaged: its columns are not as long as it says", hint="copy it again")
+        raise DataError(
+            f"`{place.shown}` is damaged: its columns are not as long as it says", hint="copy it again"
+        )
     items = _items(table, lengths, columns)
     where = {item.id: row for item, row in zip(items, rows, strict=True)}
     if len(where) != len(items):
