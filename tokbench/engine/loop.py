@@ -45,7 +45,7 @@ _GROUP = 2
 """Images that a lane takes at a time on a CPU: few, so that all lanes finish together and few maps are in memory."""
 
 _HELD = 256 * 2**20
-"""Bytes of reconstructions after which a batch is measured although more tokenizers or views are to come."""
+"""Bytes of reconstructions after which a batch is measured although more tokenizers are to come."""
 
 
 @dataclass
@@ -125,6 +125,7 @@ class Loop:
         """
         timed = any(not each.metric.repeatable for part in self.run.passes for each in part.measurements)
         depth = 0 if timed else self._size.current
+        self._stop.clear()
         with Lanes(self._device) as lanes:
             try:
                 for (number, shard), originals in read_units(
@@ -172,7 +173,8 @@ class Loop:
         held: list[Returned] = []
 
         def hand_over() -> None:
-            # What was handed over before is dropped when it is measured: no more than twice `_HELD` is in memory.
+            # What was handed over before is dropped when it is measured: in memory are no more than twice `_HELD`, and
+            # the views of one tokenizer, which are complete before any is handed over since memory may run out in one.
             wait(futures)
             futures.extend(lanes.submit(group.measure, tuple(held)) for group in groups)
             held.clear()
